@@ -51,15 +51,8 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 				Message: "it has no key yet, so there is nothing to revoke"})
 			continue // what is meant is another one
 		}
-		if sel == nil {
-			return nil, fault.Refuse(codes.UnknownSelector,
-				fmt.Sprintf("report the key at %s as compromised: %s is not a selector of %s", p.Name(s), s, p.Want.Name),
-				"its selectors are "+strings.Join(p.Want.Policy.Selectors[:], " and "))
-		}
-		if sel.Key == nil {
-			return nil, fault.Refuse(codes.NoKeyYet,
-				fmt.Sprintf("report the key at %s as compromised: %s has no key there yet", p.Name(s), p.Want.Name),
-				"there is nothing to revoke at "+s+"; 'dkimbot status --domain "+p.Want.Name+"' says which selectors have a key")
+		if err := p.reportable(s, sel); err != nil {
+			return nil, err
 		}
 		if sel.Key.Leaked.IsZero() {
 			sel.Key.Leaked = p.Now
@@ -76,6 +69,21 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 	}
 	st.TakeFlight(p.Want.Policy, reported, p.Now)
 	return events, nil
+}
+
+// reportable refuses to report a key at s, the selector that the state has as sel, where there is none.
+func (p *order) reportable(s string, sel *rotate.Selector) error {
+	switch {
+	case sel == nil:
+		return fault.Refuse(codes.UnknownSelector,
+			fmt.Sprintf("report the key at %s as compromised: %s is not a selector of %s", p.Name(s), s, p.Want.Name),
+			"its selectors are "+strings.Join(p.Want.Policy.Selectors[:], " and "))
+	case sel.Key == nil:
+		return fault.Refuse(codes.NoKeyYet,
+			fmt.Sprintf("report the key at %s as compromised: %s has no key there yet", p.Name(s), p.Want.Name),
+			"there is nothing to revoke at "+s+"; 'dkimbot status --domain "+p.Want.Name+"' says which selectors have a key")
+	}
+	return nil
 }
 
 // outdated refuses a report of a key of which the state is known to be older than what is in use.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
@@ -20,6 +21,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/existing"
 )
 
@@ -31,14 +33,12 @@ type adoptFlags struct {
 	layouts                   []existing.Layout // that drivers know
 	vaultPath, layout, active string
 	dryRun, detailed, wait    bool
+	ignore                    *rotate.Ignore
 }
 
 // Adopt returns the command "adopt".
 func Adopt(p *console.Program) *cobra.Command {
-	var (
-		f      adoptFlags
-		ignore *rotate.Ignore
-	)
+	var f adoptFlags
 	drivers := config.Builtin().Signers()
 	f.layouts = layoutsOfDrivers(drivers)
 	cmd := &cobra.Command{
@@ -68,26 +68,22 @@ in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
 		Example: `  dkimbot adopt --domain example.com --selector mail --key-file /etc/dkimkeys/mail.private --dry-run
 %FILES%  dkimbot adopt --domain example.com --from-vault secret/dkim --layout %LAYOUT%
   dkimbot adopt --all --from-keystore           # the state database is lost, the keys are not`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return console.Wrong(cmd, err)
-			}
-			r, domains, err := begin(p, cmd, f.domains, console.Choose)
-			if err != nil {
-				return err
-			}
-			req := rotate.Request{Named: true, Ignore: *ignore}
-			source, err := f.source()
-			if err != nil {
-				return r.refused(err)
-			}
-			if f.dryRun {
-				return r.planAdoption(domains, req, source, f.detailed)
-			}
-			return r.refused(r.adopt(domains, req, source, patienceOf(f.wait)))
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(p, cmd) },
 	}
-	fl := cmd.Flags()
+	f.add(cmd.Flags(), drivers)
+	f.ignore = ignoreRules(cmd)
+	p.JSONFlag(cmd)
+	var files, examples string
+	for _, named := range f.named {
+		files, examples = files+named.synopsis(), examples+named.example()
+	}
+	cmd.Long = strings.NewReplacer("%FILES%", files, "%LAYOUTS%", layoutNames(f.layouts)).Replace(cmd.Long)
+	cmd.Example = strings.NewReplacer("%FILES%", examples, "%LAYOUT%", f.layouts[0].Name).Replace(cmd.Example)
+	return cmd
+}
+
+// add adds the command's own flags to fl.
+func (f *adoptFlags) add(fl *pflag.FlagSet, drivers []signer.Settings) {
 	fl.StringArrayVar(&f.domains, "domain", nil, "adopt keys of this `domain`; may be repeated")
 	fl.BoolVar(&f.all, "all", false, "adopt keys of all domains of the configuration")
 	fl.StringArrayVar(&f.selectors, "selector", nil,
@@ -102,15 +98,26 @@ in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
 	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
-	ignore = ignoreRules(cmd)
-	p.JSONFlag(cmd)
-	var files, examples string
-	for _, named := range f.named {
-		files, examples = files+named.synopsis(), examples+named.example()
+}
+
+// run adopts what the flags name, or shows what would be adopted.
+func (f *adoptFlags) run(p *console.Program, cmd *cobra.Command) error {
+	if err := f.check(); err != nil {
+		return console.Wrong(cmd, err)
 	}
-	cmd.Long = strings.NewReplacer("%FILES%", files, "%LAYOUTS%", layoutNames(f.layouts)).Replace(cmd.Long)
-	cmd.Example = strings.NewReplacer("%FILES%", examples, "%LAYOUT%", f.layouts[0].Name).Replace(cmd.Example)
-	return cmd
+	r, domains, err := begin(p, cmd, f.domains, console.Choose)
+	if err != nil {
+		return err
+	}
+	req := rotate.Request{Named: true, Ignore: *f.ignore}
+	source, err := f.source()
+	if err != nil {
+		return r.refused(err)
+	}
+	if f.dryRun {
+		return r.planAdoption(domains, req, source, f.detailed)
+	}
+	return r.refused(r.adopt(domains, req, source, patienceOf(f.wait)))
 }
 
 // check finds flags that don't go together.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/inspect"
@@ -64,29 +65,16 @@ in progress. Run the same command again to continue.`,
   dkimbot rotate --due                            # every quarter of an hour, from cron or a timer
   dkimbot rotate --domain example.com --compromised
   dkimbot rotate --all --compromised --selector s1 --selector s2   # somebody has copied the keystore`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return console.Wrong(cmd, err)
-			}
-			r, chosen, err := begin(p, cmd, f.domains, console.Choose)
-			if err != nil {
-				return err
-			}
-			req := f.request()
-			if f.dryRun {
-				req.Approved = f.out != ""
-				return inspect.Planning{Program: p, Request: req, Form: p.PlanForm(), File: f.out, Detailed: f.detailed,
-					Due: f.due}.Show(cmd.Context(), r.cfg, chosen)
-			}
-			if f.compromised && f.all && !f.yes {
-				if err := p.Ask(cmd.Context(), leaveAll(len(chosen))); err != nil {
-					return err
-				}
-			}
-			return r.refused(r.settle(chosen, req, f.due, patienceOf(f.wait)))
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(p, cmd) },
 	}
-	fl := cmd.Flags()
+	f.add(cmd.Flags())
+	f.ignore = ignoreFlags(cmd)
+	p.JSONFlag(cmd)
+	return cmd
+}
+
+// add adds the command's own flags to fl.
+func (f *rotateFlags) add(fl *pflag.FlagSet) {
 	fl.StringArrayVar(&f.domains, "domain", nil, "start or continue a rotation of this `domain`; may be repeated")
 	fl.BoolVar(&f.due, "due", false, "take every step that is due, for all domains")
 	fl.BoolVar(&f.compromised, "compromised", false,
@@ -101,9 +89,29 @@ in progress. Run the same command again to continue.`,
 	fl.StringVar(&f.out, "out", "", "with --dry-run: also write the plan to `FILE`, for 'dkimbot apply'")
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
 	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
-	f.ignore = ignoreFlags(cmd)
-	p.JSONFlag(cmd)
-	return cmd
+}
+
+// run does what the flags say, or shows what would be done.
+func (f *rotateFlags) run(p *console.Program, cmd *cobra.Command) error {
+	if err := f.check(); err != nil {
+		return console.Wrong(cmd, err)
+	}
+	r, chosen, err := begin(p, cmd, f.domains, console.Choose)
+	if err != nil {
+		return err
+	}
+	req := f.request()
+	if f.dryRun {
+		req.Approved = f.out != ""
+		return inspect.Planning{Program: p, Request: req, Form: p.PlanForm(), File: f.out, Detailed: f.detailed,
+			Due: f.due}.Show(cmd.Context(), r.cfg, chosen)
+	}
+	if f.compromised && f.all && !f.yes {
+		if err := p.Ask(cmd.Context(), leaveAll(len(chosen))); err != nil {
+			return err
+		}
+	}
+	return r.refused(r.settle(chosen, req, f.due, patienceOf(f.wait)))
 }
 
 // check finds flags that don't go together.

@@ -43,44 +43,47 @@ Exits with 0 when all is as needed, 3 when everything that is wrong is refused f
 4 when some domains are not affected, and otherwise 1.`,
 		Example: `  dkimbot check
   dkimbot check --domain example.com --json`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var err error
-			if form, err = p.Form(cmd, form, console.PlanForms); err != nil {
-				return err
-			}
-			if form == console.FormMarkdown {
-				return console.Wrong(cmd, errors.New("--format markdown is for plans: use text or json"))
-			}
-			cfg, chosen, err := p.LoadFor(cmd, domains, console.Choose)
-			if err != nil {
-				return err
-			}
-			log, err := p.Log()
-			if err != nil {
-				return err
-			}
-			answers, err := app.Check(cmd.Context(), cfg, chosen, log)
-			if err != nil {
-				return p.Unchanged()
-			}
-			var names []string
-			for _, d := range chosen {
-				names = append(names, d.Name)
-			}
-			if doc := report.NewCheck(answers); form == console.FormJSON {
-				err = report.JSON(p.Out, doc)
-			} else {
-				show.Preflight(p.Text(), doc, "the next rotation")
-			}
-			failed, refused := report.CheckedDomains(answers, names)
-			if code := console.Outcome(len(names), failed, refused); err == nil && code != console.ExitDone {
-				return console.Exit(code)
-			}
-			return err
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(p, cmd, domains, form) },
 	}
 	cmd.Flags().StringArrayVar(&domains, "domain", nil, "only for this `domain`; may be repeated")
 	cmd.Flags().StringVar(&form, "format", console.FormText, "print it as `FORM`: text or json")
 	p.JSONFlag(cmd)
 	return cmd
+}
+
+// runCheck asks every part that the domains need, and prints the answers as form.
+func runCheck(p *console.Program, cmd *cobra.Command, domains []string, form string) error {
+	form, err := p.Form(cmd, form, console.PlanForms)
+	if err != nil {
+		return err
+	}
+	if form == console.FormMarkdown {
+		return console.Wrong(cmd, errors.New("--format markdown is for plans: use text or json"))
+	}
+	cfg, chosen, err := p.LoadFor(cmd, domains, console.Choose)
+	if err != nil {
+		return err
+	}
+	log, err := p.Log()
+	if err != nil {
+		return err
+	}
+	answers, err := app.Check(cmd.Context(), cfg, chosen, log)
+	if err != nil {
+		return p.Unchanged()
+	}
+	if doc := report.NewCheck(answers); form == console.FormJSON {
+		err = report.JSON(p.Out, doc)
+	} else {
+		show.Preflight(p.Text(), doc, "the next rotation")
+	}
+	var names []string
+	for _, d := range chosen {
+		names = append(names, d.Name)
+	}
+	failed, refused := report.CheckedDomains(answers, names)
+	if code := console.Outcome(len(names), failed, refused); err == nil && code != console.ExitDone {
+		return console.Exit(code)
+	}
+	return err
 }

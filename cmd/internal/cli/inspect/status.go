@@ -56,33 +56,7 @@ there is no state, or it can't be read.`,
   dkimbot status --failing --json
   dkimbot status --check
   dkimbot status --format prometheus >/var/lib/prometheus/node-exporter/dkimbot.prom`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			wanted, err := p.Form(cmd, form, console.StatusForms)
-			if err != nil {
-				return err
-			}
-			if err := s.of.check(s.all, s.brief, s.check); err != nil {
-				return console.Wrong(cmd, err)
-			}
-			cfg, chosen, err := s.choose(cmd)
-			if err != nil {
-				return err
-			}
-			if wanted == console.FormJSON && !s.check {
-				return s.writeJSON(cmd.Context(), cfg, chosen)
-			}
-			states, unlisted, err := s.read(cmd.Context(), cfg, chosen, wanted)
-			switch {
-			case s.check:
-				return s.checked(cfg, states, unlisted, err)
-			case err != nil:
-				return err
-			case wanted == console.FormPrometheus:
-				return serve.WriteFleet(p.Out, serve.Fleet{States: states, Unlisted: unlisted})
-			}
-			s.show(states, unlisted)
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd, form) },
 	}
 	f := cmd.Flags()
 	s.of.flags(f)
@@ -99,6 +73,35 @@ type status struct {
 	*console.Program
 	of                statusFilter
 	all, brief, check bool
+}
+
+// run prints what is asked for, as form.
+func (s *status) run(cmd *cobra.Command, form string) error {
+	wanted, err := s.Form(cmd, form, console.StatusForms)
+	if err != nil {
+		return err
+	}
+	if err := s.of.check(s.all, s.brief, s.check); err != nil {
+		return console.Wrong(cmd, err)
+	}
+	cfg, chosen, err := s.choose(cmd)
+	if err != nil {
+		return err
+	}
+	if wanted == console.FormJSON && !s.check {
+		return s.writeJSON(cmd.Context(), cfg, chosen)
+	}
+	states, unlisted, err := s.read(cmd.Context(), cfg, chosen, wanted)
+	switch {
+	case s.check:
+		return s.checked(cfg, states, unlisted, err)
+	case err != nil:
+		return err
+	case wanted == console.FormPrometheus:
+		return serve.WriteFleet(s.Out, serve.Fleet{States: states, Unlisted: unlisted})
+	}
+	s.show(states, unlisted)
+	return nil
 }
 
 // choose returns the configuration, and the domains that are asked for.
