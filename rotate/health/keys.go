@@ -108,8 +108,8 @@ func (v *view) strangeKey(s string) error {
 			fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", v.Name(s),
 				seen.Version, dkim.ShortID(seen.KeyID)), v.NewerKeystore())
 	}
-	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; " +
-		"or, where the state is an older copy, " + Believe(v.Want.Name)
+	hint := "find out who wrote it. Where the state is an older copy, restore the state database that belongs to this " +
+		"keystore, or " + Believe(v.Want.Name) + ". Destroy that version only when no signer uses it"
 	if key := v.Have.Selector(s).Wanted(); key != nil && seen.Kept {
 		hint = fmt.Sprintf("find out who wrote it, and destroy that version; dkimbot's own is version %[1]d and still there. "+
 			"Where a signer reads the newest version in Vault itself, as KumoMTA can, bring that one back first: "+

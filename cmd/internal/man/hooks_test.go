@@ -2,6 +2,7 @@ package man
 
 import (
 	"go/ast"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -9,14 +10,23 @@ import (
 )
 
 // Every field that hooks, webhooks, the audit log and exec signers get stands in
-// dkimbot-hooks(7), and so does every variable and every event.
+// dkimbot-hooks(7), and so does every variable and every event. What exec signers get stands beside their example, too.
 func TestHooksStandInTheirPage(t *testing.T) {
-	here := described(page(t, "dkimbot-hooks.7"))
+	here, where := described(page(t, "dkimbot-hooks.7")), "dkimbot-hooks(7)"
+	text, err := os.ReadFile(top + "/examples/signers/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := Parse("# signers(7): their README\n" + string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := described(readme)
 	seen := 0
 	want := func(name string) {
 		seen++
 		if !here[name] && !here["domains[]."+name] && !here["error."+name] {
-			t.Errorf("dkimbot-hooks(7) does not have %s", name)
+			t.Errorf("%s does not have %s", where, name)
 		}
 	}
 	structs := map[string]bool{"NoticeDocument": true, "Request": true, "Entry": true}
@@ -58,6 +68,10 @@ func TestHooksStandInTheirPage(t *testing.T) {
 	source(t, "rotate/signer/protocol", func(path string, file *ast.File) {
 		if strings.HasSuffix(path, "/protocol.go") {
 			ast.Inspect(file, see)
+			page := here
+			here, where = beside, "examples/signers/README.md"
+			ast.Inspect(file, see)
+			here, where = page, "dkimbot-hooks(7)"
 		}
 	})
 	if seen < 35 {
