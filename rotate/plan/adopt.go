@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// Package adoption plans that keys which are in use are adopted. What planner and adoption share is here.
+// Package adoption plans that keys which are in use are adopted; what it shares with the planner is here.
 
 // AfterAdoption is Plan for what follows the adoption of keys: the domain was in phase was before it. Where nothing
 // was adopted, was is "".

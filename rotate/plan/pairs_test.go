@@ -38,7 +38,7 @@ var pairs = []struct {
 // where one is.
 func TestPlanPairs(t *testing.T) {
 	var out strings.Builder
-	names := keyNames()
+	names := plantest.KeyNames()
 	for _, pair := range pairs {
 		s := &scene{}
 		variation(t, plantest.Stages(), pair.stage)(s)
@@ -46,7 +46,7 @@ func TestPlanPairs(t *testing.T) {
 		for _, name := range pair.changes {
 			variation(t, plantest.Changes(), name)(s)
 		}
-		fmt.Fprintf(&out, "# %s\n\t%s\n%s\n\n", pair.stage, strings.Join(pair.changes, "; "), otherwise(usual, planOf(s, names)))
+		fmt.Fprintf(&out, "# %s\n\t%s\n%s\n\n", pair.stage, strings.Join(pair.changes, "; "), plantest.Otherwise(usual, planOf(s, names)))
 	}
 	plantest.Golden(t, "pairs.txt", out.String(), *update)
 }

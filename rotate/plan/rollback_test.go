@@ -35,8 +35,8 @@ func TestWayBack(t *testing.T) {
 		"another one did, a while ago": {shadowed(rotate.MostKept), ""},
 		"it leads to another domain's": {func(s *scene) { misled(s, codes.SharedName) }, codes.SharedName},
 		"it leads nowhere":             {func(s *scene) { misled(s, codes.NoZone) }, codes.NoZone},
-		"an older state, here":         {func(s *scene) { world(s, "s1", 3) }, codes.StaleState},
-		"an older state, at the other": {func(s *scene) { world(s, "s2", 3) }, codes.StaleState},
+		"an older state, here":         {func(s *scene) { s.Stands("s1", 3) }, codes.StaleState},
+		"an older state, at the other": {func(s *scene) { s.Stands("s2", 3) }, codes.StaleState},
 	} {
 		s := plantest.Draining()
 		c.change(s)

@@ -6,10 +6,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/adoption"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -25,25 +22,6 @@ func TestReportOfLostState(t *testing.T) {
 	if fault.CodeOf(err) != "lost-state" || !strings.Contains(fault.HintOf(err), "--from-keystore") {
 		t.Errorf("%v; %s", err, fault.HintOf(err))
 	}
-}
-
-// TestAdoptionSaysWhatSigns: where every signer signs with a key that the keystore holds and DNS
-// has lost, a refused adoption says that, and not that they sign with different ones.
-func TestAdoptionSaysWhatSigns(t *testing.T) {
-	s := plantest.New()
-	for i, name := range []string{"s1", "s2"} {
-		s.Hold(name, plantest.Keys()[i].ID(), i+1)
-		s.Drift("s2", plantest.Keys()[1].ID(), "mx1", "mx2")
-	}
-	s.Show("s1", plantest.Record(plantest.Keys()[0]))
-	s.Show("s2")
-	a := rotate.Adoption{FromKeystore: true, Stored: map[string]string{"s2": plantest.Keys()[1].ID()},
-		Keys: []dkim.SigningKey{{Name: dkim.Name{Domain: "example.com", Selector: "s1"}, Key: plantest.Keys()[0]}}}
-	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
-	if fault.CodeOf(p.Stop) != "active-unclear" || strings.Contains(p.Stop.Error(), "don't all use") {
-		t.Errorf("%v", p.Stop)
-	}
-	faulttest.Shown(t, p.Stop)
 }
 
 // TestRollbackOfStaleState: a rollback by a state that is older than the world is refused with the

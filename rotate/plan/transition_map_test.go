@@ -18,7 +18,7 @@ import (
 // state, and at which stages. A stage is left out where it changes nothing.
 func TestTransitionMap(t *testing.T) {
 	var out strings.Builder
-	names := keyNames()
+	names := plantest.KeyNames()
 	befores := map[string][]byte{}
 	all := plantest.Stages()
 	for _, s := range states() {
@@ -47,7 +47,7 @@ func TestTransitionMap(t *testing.T) {
 				at[line] = append(at[line], stage.Name)
 			}
 		}
-		writeGroups(&out, at)
+		plantest.WriteGroups(&out, at)
 		out.WriteString("\n")
 	}
 	plantest.Golden(t, "transitions.txt", out.String(), *update)

@@ -49,6 +49,12 @@ func (s *Scene) Hold(selector, keyID string, version int) {
 	s.Seen.Selectors[selector] = seen
 }
 
+// Stands puts key n into DNS and into the keystore, as one of which the state need not know.
+func (s *Scene) Stands(selector string, n int) {
+	s.Show(selector, Record(Keys()[n]))
+	s.Hold(selector, Keys()[n].ID(), 8)
+}
+
 // Sign makes the signers sign with a selector, as confirmed and as seen.
 func (s *Scene) Sign(selector string, signers ...string) {
 	id := s.Have.Selectors[selector].Key.ID

@@ -1,4 +1,4 @@
-package plan_test
+package adoption_test
 
 import (
 	"fmt"
@@ -99,7 +99,7 @@ func brief(st rotate.State) string {
 // nor marked as one that was lost.
 func TestBelievedKeepsWhatIsKnown(t *testing.T) {
 	s := plantest.Ready()
-	world(s, "s2", 3)
+	s.Stands("s2", 3)
 	for title, a := range map[string]rotate.Adoption{"nothing": {FromKeystore: true},
 		"what was stored": {FromKeystore: true, Stored: map[string]string{"s2": "another"}}} {
 		if st := believed(s, a); st.Phase != rotate.Ready || st.Selectors["s2"].Preceded || len(st.Selectors["s2"].Tried) > 0 {
@@ -117,12 +117,12 @@ func TestOlderKeystoreIsNotBelieved(t *testing.T) {
 		refused bool
 	}{
 		"nothing for a selector that lost its key": {func(s *scene) {
-			world(s, "s2", 3)
+			s.Stands("s2", 3)
 			s.Hold("s1", "", 0)
 			s.Show("s1")
 			s.Past("s1", "")
 		}, map[string]int{"s2": 3}, false},
-		"DNS shows another": {func(s *scene) { world(s, "s2", 3); s.Show("s1", plantest.Record(plantest.Keys()[2])) },
+		"DNS shows another": {func(s *scene) { s.Stands("s2", 3); s.Show("s1", plantest.Record(plantest.Keys()[2])) },
 			map[string]int{"s1": 0, "s2": 3}, true},
 		"a lost key of ours": {func(s *scene) { s.Hold("s2", "", 0) }, map[string]int{"s1": 0}, false},
 	} {

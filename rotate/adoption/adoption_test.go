@@ -1,4 +1,4 @@
-package plan_test
+package adoption_test
 
 import (
 	"errors"
@@ -8,9 +8,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
+
+type scene = plantest.Scene
 
 // adopt plans an adoption in a scene.
 func adopt(s *scene, a rotate.Adoption) rotate.DomainPlan {
@@ -125,8 +128,34 @@ func TestInterruptedAdoptionIsResumed(t *testing.T) {
 	s := plantest.New()
 	key := plantest.Keys()[3]
 	s.Have.Intent = &rotate.Intent{Kind: rotate.Adopt, Selector: "s1", KeyID: key.ID(), Record: plantest.Record(key)}
-	world(s, "s1", 3)
+	s.Stands("s1", 3)
 	if p := s.Plan(); len(p.Steps) != 1 || p.Steps[0].Kind != rotate.Adopt || p.Reason.Code != codes.Resume {
 		t.Errorf("%v because of %v", p.Steps, p.Reason)
+	}
+}
+
+// TestContinuesWithAnAdoptedKey: of a signer that uses an adopted key already it is told that it continues to, and of
+// others not. The other selector's key is told to be one more.
+func TestContinuesWithAnAdoptedKey(t *testing.T) {
+	s := plantest.New()
+	s.Want.Signers = []string{"mx1", "mx2", "mx3", "mx4"}
+	s.Show("s1", plantest.Record(plantest.Keys()[0]))
+	s.Drift("s1", plantest.Keys()[0].ID(), "mx1")
+	s.Drift("s1", plantest.Keys()[3].ID(), "mx2")
+	s.Drift("", "", "mx3")
+	s.Drift("old", plantest.Keys()[0].ID(), "mx4")
+	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, rotate.Adoption{Active: "s1",
+		Keys: []dkim.SigningKey{{Name: dkim.Name{Domain: "example.com", Selector: "s1"}, Key: plantest.Keys()[0]}}})
+	if p.Stop != nil || len(p.Steps) < 6 {
+		t.Fatalf("%s; %v", plantest.Steps(p, s.Now), p.Stop)
+	}
+	for _, step := range p.Steps {
+		continues := strings.Contains(step.Reason.Message, "continues to use the key")
+		if step.Kind == rotate.Activate && continues != (step.Signer == "mx1") {
+			t.Errorf("%s: %s", step.Signer, step.Reason.Message)
+		}
+		if step.Kind == rotate.Generate && !strings.Contains(step.Reason.Message, "the other selector gets a key of its own") {
+			t.Errorf("%s: %s", step.Selector, step.Reason.Message)
+		}
 	}
 }

@@ -1,6 +1,7 @@
-package plan_test
+package adoption_test
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
+
+var update = flag.Bool("update", false, "write the map of adoptions as it is now")
 
 // given is the adoption of keys that somebody else made, by selector and number of the key.
 func given(keys map[string]int, active string) rotate.Adoption {
@@ -85,7 +88,7 @@ func begun() *scene {
 // later returns a domain of whose second key the state knows nothing.
 func later() *scene {
 	s := plantest.Ready()
-	world(s, "s2", 3)
+	s.Stands("s2", 3)
 	return s
 }
 
@@ -94,7 +97,7 @@ func later() *scene {
 // taken for another one, and no signer leaves a key for one that DNS does not show (I2, I6).
 func TestAdoptionMap(t *testing.T) {
 	var out strings.Builder
-	names := keyNames()
+	names := plantest.KeyNames()
 	for _, a := range adoptions {
 		fmt.Fprintf(&out, "# %s\n", a.name)
 		play := func(change func(*scene)) []string {
@@ -106,11 +109,11 @@ func TestAdoptionMap(t *testing.T) {
 		fmt.Fprintln(&out, strings.Join(usual, "\n"))
 		with := map[string][]string{}
 		for _, v := range plantest.Changes() {
-			if line := otherwise(usual, play(v.Change)); line != "" {
+			if line := plantest.Otherwise(usual, play(v.Change)); line != "" {
 				with[line] = append(with[line], v.Name)
 			}
 		}
-		writeGroups(&out, with)
+		plantest.WriteGroups(&out, with)
 		out.WriteString("\n")
 	}
 	plantest.Golden(t, "adoptions.txt", out.String(), *update)
@@ -120,7 +123,7 @@ func TestAdoptionMap(t *testing.T) {
 // long resolvers are waited for, and whether it waits like a key that was replaced.
 func adoptionOf(s *scene, a rotate.Adoption, names *strings.Replacer) []string {
 	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
-	out := planLines(s.Now, p, names)
+	out := plantest.Lines(s.Now, p, names)
 	adopter := adoption.New(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen)
 	for _, step := range p.Steps {
 		if step.Kind != rotate.Adopt {

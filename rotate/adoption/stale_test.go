@@ -1,7 +1,7 @@
-package plan_test
+package adoption_test
 
 import (
-	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -9,6 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -28,12 +30,6 @@ func believed(s *scene, a rotate.Adoption) rotate.State {
 	return adoption.New(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen).Believed(a)
 }
 
-// world puts a key into DNS and keystore.
-func world(s *scene, selector string, n int) {
-	s.Show(selector, plantest.Record(plantest.Keys()[n]))
-	s.Hold(selector, plantest.Keys()[n].ID(), 8)
-}
-
 // TestBelievedOnlyWhereOvertaken: a state is given up where the keystore holds a key that it does not know. What it
 // knows of a domain that is as it says stays known, and a keystore with a key that was replaced is the older one (I12).
 func TestBelievedOnlyWhereOvertaken(t *testing.T) {
@@ -43,8 +39,8 @@ func TestBelievedOnlyWhereOvertaken(t *testing.T) {
 		given  bool
 	}{
 		"as it was":      {func(*scene) {}, map[string]int{"s1": 0, "s2": 1}, false},
-		"a key of later": {func(s *scene) { world(s, "s2", 3) }, map[string]int{"s1": 0, "s2": 3}, true},
-		"a key of earlier": {func(s *scene) { world(s, "s2", 3); s.Past("s2", plantest.Keys()[3].ID()) },
+		"a key of later": {func(s *scene) { s.Stands("s2", 3) }, map[string]int{"s1": 0, "s2": 3}, true},
+		"a key of earlier": {func(s *scene) { s.Stands("s2", 3); s.Past("s2", plantest.Keys()[3].ID()) },
 			map[string]int{"s1": 0, "s2": 3}, false},
 	} {
 		s := plantest.Ready()
@@ -61,8 +57,8 @@ func TestBelievedAfterAReport(t *testing.T) {
 	for n, code := range map[int]codes.Code{0: codes.ReplacedKey, 3: ""} {
 		s := plantest.Ready()
 		plantest.Leak("s1")(s)
-		world(s, "s1", n)
-		world(s, "s2", 2) // the state does not know it
+		s.Stands("s1", n)
+		s.Stands("s2", 2) // the state does not know it
 		s.Drift("s1", plantest.Keys()[n].ID(), "mx1", "mx2")
 		p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": n, "s2": 2}))
 		if fault.CodeOf(p.Stop) != code {
@@ -76,14 +72,14 @@ func TestBelievedAfterAReport(t *testing.T) {
 func TestReleasedIsNotAdopted(t *testing.T) {
 	s := plantest.Ready()
 	plantest.Leak("s1")(s)
-	world(s, "s2", 2)
+	s.Stands("s2", 2)
 	s.Have.Released = &rotate.ReleaseState{At: plantest.LongAgo}
 	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": 0, "s2": 2}))
 	if fault.CodeOf(p.Stop) != codes.Released {
 		t.Errorf("%v", p.Stop)
 	}
 	s.Want.Request.Instruction = rotate.Reclaim{} // as its hint says
-	if st, _, err := ordered(s, s.Want.Request.Instruction); err != nil || st.Released != nil {
+	if st, _, err := order.Apply(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen); err != nil || st.Released != nil {
 		t.Errorf("taken back: %v", err)
 	}
 }
@@ -105,7 +101,7 @@ func TestStoredSelectorSigns(t *testing.T) {
 func TestRefusedAdoptionWaitsForNothing(t *testing.T) {
 	s := plantest.New()
 	s.Want.Limits = plantest.Frozen
-	world(s, "s1", 0)
+	s.Stands("s1", 0)
 	s.Drift("s1", plantest.Keys()[0].ID(), "mx1", "mx2")
 	s.Show("s2", plantest.ForeignRecord)
 	a := held(map[string]int{"s1": 0})
@@ -119,17 +115,21 @@ func TestRefusedAdoptionWaitsForNothing(t *testing.T) {
 	}
 }
 
-// TestContinuesAfterAdoptionOnly: only of a signer whose key was adopted is it said that it continues to use it.
-func TestContinuesAfterAdoptionOnly(t *testing.T) {
-	s := plantest.Bootstrapping()
-	s.Sign("s1", "mx1")
-	s.Unsure("mx1")
-	i := slices.IndexFunc(s.Plan().Steps, func(s rotate.Step) bool { return s.Kind == rotate.Activate && s.Signer == "mx1" })
-	if i < 0 {
-		t.Fatal("mx1 is not given its key once more")
+// TestAdoptionSaysWhatSigns: where every signer signs with a key that the keystore holds and DNS
+// has lost, a refused adoption says that, and not that they sign with different ones.
+func TestAdoptionSaysWhatSigns(t *testing.T) {
+	s := plantest.New()
+	for i, name := range []string{"s1", "s2"} {
+		s.Hold(name, plantest.Keys()[i].ID(), i+1)
+		s.Drift("s2", plantest.Keys()[1].ID(), "mx1", "mx2")
 	}
-	if why := s.Plan().Steps[i].Reason; why.Code != codes.Bootstrap || why.Message == "the signer continues to use the key, "+
-		"and is given it by dkimbot from now on" {
-		t.Errorf("%+v", why)
+	s.Show("s1", plantest.Record(plantest.Keys()[0]))
+	s.Show("s2")
+	a := rotate.Adoption{FromKeystore: true, Stored: map[string]string{"s2": plantest.Keys()[1].ID()},
+		Keys: []dkim.SigningKey{{Name: dkim.Name{Domain: "example.com", Selector: "s1"}, Key: plantest.Keys()[0]}}}
+	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
+	if fault.CodeOf(p.Stop) != "active-unclear" || strings.Contains(p.Stop.Error(), "don't all use") {
+		t.Errorf("%v", p.Stop)
 	}
+	faulttest.Shown(t, p.Stop)
 }
