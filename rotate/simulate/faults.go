@@ -41,6 +41,25 @@ type part struct {
 
 func (p *part) up(now time.Time) bool { return !now.Before(p.down) }
 
+// breaks puts the part out of order, and reports whether it would have been in order before then.
+func (p *part) breaks(now, until time.Time) bool {
+	if !until.After(p.down) {
+		return false
+	}
+	if p.up(now) {
+		p.since = now
+	}
+	p.down = until
+	return true
+}
+
+// mend ends an outage. A part that is in order keeps the end of its last one: what it showed since was seen.
+func (p *part) mend(now time.Time) {
+	if !p.up(now) {
+		p.down = now
+	}
+}
+
 // calm reports that the run is near its end: nothing fails any more, so that
 // everything must come to rest (I7).
 func (w *world) calm() bool { return !w.now.Before(w.quiet) }
@@ -99,11 +118,7 @@ func (w *world) fallible(p *part, longest time.Duration) {
 		if until.After(w.quiet) {
 			until = w.quiet
 		}
-		if until.After(p.down) {
-			if p.up(w.now) {
-				p.since = w.now
-			}
-			p.down = until
+		if p.breaks(w.now, until) {
 			w.log("", "%s is out of order for %s", p.name, until.Sub(w.now).Round(time.Minute))
 		}
 	})

@@ -66,8 +66,7 @@ func (w *world) sealForDays() {
 	if until.After(w.quiet) {
 		until = w.quiet
 	}
-	if until.After(w.vault.down) {
-		w.vault.down = until
+	if w.vault.breaks(w.now, until) {
 		w.log("", "the keystore is sealed until %s", stamp(until))
 	}
 }
