@@ -181,6 +181,22 @@ func TestAllKeysAreAskedFor(t *testing.T) {
 			t.Fatalf("after %q: %+v", keys, st)
 		}
 	}
+	// A terminal that goes away while it asks says no yes, not even with half of one typed.
+	for _, typed := range []string{"", "yes"} {
+		x, cmd := newTerminal(t, 100), l.command("rotate", "--all", "--compromised")
+		x.run(t, cmd)
+		eventually(t, "it asks", func() bool { return strings.Contains(x.shows(), "Continue? [yes/no] ") })
+		_, err := x.keys.WriteString(typed)
+		must(t, err)
+		must(t, x.keys.Close())
+		must(t, cmd.Process.Signal(syscall.SIGHUP)) // the kernel sends it when nobody reads the terminal any more
+		if text, code := x.wait(t, cmd); code != 1 {
+			t.Errorf("without its terminal it ended with %d:\n%s", code, text)
+		}
+		if st := l.status(t, "example.test"); *st.Active != "s1" || st.Phase != "ready" {
+			t.Fatalf("without its terminal: %+v", st)
+		}
+	}
 	// A question that is shown on standard output is as good as one on standard error; one that nobody can see is none.
 	for _, shown := range []bool{true, false} {
 		x, said := newTerminal(t, 100), &strings.Builder{}

@@ -134,7 +134,7 @@ func (r run) endApply(doc planfile.Document, results []engine.Result) error {
 		at[d.Name] = i
 	}
 	slices.SortFunc(results, func(a, b engine.Result) int { return at[a.Domain] - at[b.Domain] })
-	return report.JSON(r.Out, report.NewApply(doc.PlanID, results))
+	return r.Document(report.NewApply(doc.PlanID, results))
 }
 
 // approved returns what is to be carried out, and the results for domains that are

@@ -113,7 +113,7 @@ func tasks(domains []rotate.Domain, req rotate.Request) (out []engine.Task) {
 func (r run) end(s console.Session, results []engine.Result, domains []rotate.Domain, beside console.Others) error {
 	if r.JSON {
 		inOrder(results, domains)
-		if err := report.JSON(r.Out, report.NewRotate(results, beside.Waiting, beside.Unlisted)); err != nil {
+		if err := r.Document(report.NewRotate(results, beside.Waiting, beside.Unlisted)); err != nil {
 			return err
 		}
 	} else {

@@ -20,7 +20,7 @@ func (p *Program) end(ctx context.Context, err error, asJSON bool) int {
 	doc, code := p.say(ctx, err)
 	if asJSON && p.stdout.n == 0 && p.stdout.err == nil {
 		if err := report.JSON(p.Out, doc); err != nil {
-			p.ErrText().Problem(unwritten(err))
+			p.ErrText().Problem(p.unwritten(err))
 		}
 	}
 	return code
@@ -60,8 +60,38 @@ func (p *Program) Unchanged() error {
 	return Exit(ExitError)
 }
 
-func unwritten(err error) error {
-	return fault.Lasting("write to standard output", err, "make room, or write elsewhere")
+// heard returns the error that the program ends with: err, or that standard output took no words. Where the exit code
+// says how the work ended, it stays.
+func (p *Program) heard(err error) error {
+	var code Exit
+	switch {
+	case p.stdout.err == nil:
+	case err == nil, errors.Is(err, p.stdout.err):
+		return p.unwritten(p.stdout.err)
+	case errors.As(err, &code):
+		p.ErrText().Problem(p.unwritten(p.stdout.err))
+	}
+	return err
+}
+
+// unwritten is the error of words that standard output did not take. Who reads only that would run the command again,
+// which may be more than was wanted: another rotation.
+func (p *Program) unwritten(err error) error {
+	const what = "write to standard output"
+	if p.worked {
+		return fault.Lasting(what, err, "the work itself was done as far as it could be: see 'dkimbot status' and "+
+			"'dkimbot history' before you run the same command again")
+	}
+	return fault.Lasting(what, err, "make room, or write elsewhere")
+}
+
+// Document prints the document of work that was done. That it can't be written is reported when the program ends, and
+// is no failure of the work.
+func (p *Program) Document(doc any) error {
+	if err := report.JSON(p.Out, doc); err != nil && p.stdout.err == nil {
+		return err
+	}
+	return nil
 }
 
 // jsonAsked reports whether a document was asked for, also on a command line that

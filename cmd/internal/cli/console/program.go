@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -29,6 +28,7 @@ type Program struct {
 	terminal io.Writer      // what Err leads to, for the line that is drawn again
 	mark     string         // of the program's own colours
 	hangups  *hangups
+	worked   bool // domains were worked on
 }
 
 // New returns a program that reads and writes the streams.
@@ -54,10 +54,7 @@ func (p *Program) Start(args []string) (context.Context, func(error) int) {
 		if ctx.Err() != nil {
 			child.EndOwn() // what was asked and has not answered: its answer is of no use any more
 		}
-		if p.stdout.err != nil && (err == nil || errors.Is(err, p.stdout.err)) {
-			err = unwritten(p.stdout.err)
-		}
-		return p.end(ctx, err, jsonAsked(args))
+		return p.end(ctx, p.heard(err), jsonAsked(args))
 	}
 }
 

@@ -27,6 +27,7 @@ func (p *Program) Open(cmd *cobra.Command, cfg *config.Config) (Session, error) 
 	if err != nil {
 		progress.Stop()
 	}
+	p.worked = p.worked || err == nil
 	return Session{a, progress, p}, err
 }
 
