@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -17,7 +18,7 @@ func (st State) Suspect() string {
 		return st.Draining
 	}
 	if st.Phase == Bootstrapping && !st.Leaked(st.Target) {
-		for name := range st.Selectors {
+		for _, name := range slices.Sorted(maps.Keys(st.Selectors)) {
 			if st.Leaked(name) || st.AlreadyReported(name) != nil {
 				return name // signers leave it for the target
 			}

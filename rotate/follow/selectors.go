@@ -22,8 +22,8 @@ func Moved(st rotate.State, p rotate.Policy, signers []string) rotate.State {
 		earlier = rotate.Earlier{}
 	}
 	origin := &rotate.Origin{Active: st.Active, SwitchedAt: st.SwitchedAt}
-	for name, sel := range st.Selectors {
-		earlier[name] = sel.Remainder()
+	for _, name := range slices.Sorted(maps.Keys(st.Selectors)) { // in order: it decides that of the former ones
+		earlier[name] = st.Selectors[name].Remainder()
 		for _, signer := range signers {
 			fresh.Former = fresh.Former.Uses(signer, name)
 		}
@@ -55,11 +55,11 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 	gone, origin := fresh.Selectors, *fresh.Origin
 	back := fresh.Restarted()
 	back.Selectors, back.Former = map[string]*rotate.Selector{}, fresh.Former
-	for name, sel := range gone {
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
 		if slices.Contains(origin.Pair[:], name) {
 			continue // the policy named it again, and nothing was made there
 		}
-		kept := sel.Remainder()
+		kept := gone[name].Remainder()
 		if i := st.Intent; i != nil && i.Kind == rotate.StoreKey && i.Selector == name { // it may be there, unheard
 			kept.Retired = append(kept.Retired, rotate.Retired{KeyID: i.KeyID, Version: i.Version + 1})
 		}

@@ -74,6 +74,22 @@ func TestMovedToANameOfBefore(t *testing.T) {
 // TestMovedBack: the domain is as it was before, and mail that may be signed at a new selector is waited for: of each
 // signer that was given one, or may have been, by what is known (I2). A private key that may have reached the keystore
 // is to be destroyed with the others (I5).
+// TestMovedInOrder: the same state leads to the same state each time. What signers used before is a list, and was put
+// together in the order of a map.
+func TestMovedInOrder(t *testing.T) {
+	onward, back := follow.Moved(ready(), names, listed), moving()
+	back.Signers = rotate.Confirmations{"mx1": {Selector: "a", Unsure: true}, "mx2": {Selector: "b", Unsure: true}}
+	before := follow.MovedBack(back, listed, then)
+	for range 30 {
+		if diff := cmp.Diff(onward.Former, follow.Moved(ready(), names, listed).Former); diff != "" {
+			t.Fatalf("a move leads elsewhere the next time: %s", diff)
+		}
+		if diff := cmp.Diff(before.Former, follow.MovedBack(back, listed, then).Former); diff != "" {
+			t.Fatalf("a move back leads elsewhere the next time: %s", diff)
+		}
+	}
+}
+
 func TestMovedBack(t *testing.T) {
 	st := moving()
 	st.Signers = rotate.Confirmations{"mx1": {Selector: "a", KeyID: "3"}, "mx2": {Selector: "s1", Unsure: true},

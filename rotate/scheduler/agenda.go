@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,9 +41,7 @@ func newAgenda(domains []rotate.Domain) *agenda {
 func (a *agenda) take(now time.Time, due []string) []rotate.Domain {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for name := range a.again {
-		due = append(due, name)
-	}
+	due = append(due, slices.Sorted(maps.Keys(a.again))...)
 	var out []rotate.Domain
 	for _, name := range due {
 		if a.mayTake(name, now) {

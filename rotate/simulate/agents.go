@@ -170,6 +170,7 @@ func (a *agentOn) unready() (out []string) {
 			out = append(out, domain)
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 

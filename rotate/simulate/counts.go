@@ -103,7 +103,7 @@ func (p *process) checkCounts(d *domain) {
 
 // flees reports whether the domain's signers have to leave a key that is compromised.
 func (w *world) flees(d *domain) bool {
-	for _, l := range w.leaks {
+	for _, l := range w.leaksInOrder() {
 		if l.ref.Domain == d.name && !w.cured(l) {
 			return true
 		}

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -58,6 +59,16 @@ func (w *world) leaked(d *domain, e rotate.Event, st rotate.State) {
 	}
 }
 
+// leaksInOrder returns them always in the same order: asking for the end of one is noted, so how far it
+// is asked decides what is found later.
+func (w *world) leaksInOrder() []*leak {
+	out := make([]*leak, 0, len(w.leaks))
+	for _, id := range slices.Sorted(maps.Keys(w.leaks)) {
+		out = append(out, w.leaks[id])
+	}
+	return out
+}
+
 // used reports whether a host signs with the key, or is about to.
 func (w *world) used(ref dkim.Ref) bool {
 	for _, h := range w.hosts {
@@ -92,7 +103,7 @@ func (w *world) fleeing(ref dkim.Ref) bool {
 	if until, hurried := w.hurried[ref.KeyID]; hurried && w.now.Before(until.Add(w.tolerance)) {
 		return true
 	}
-	for _, l := range w.leaks {
+	for _, l := range w.leaksInOrder() {
 		if l.ref.Domain == ref.Domain && l.used && !w.cured(l) && (l.ref.Selector != ref.Selector || w.used(l.ref)) {
 			return true
 		}

@@ -270,7 +270,7 @@ func (o *operations) rest() {
 	}
 	w.runUntil(w.now.Add(50 * day))
 	w.checkEnd()
-	for _, l := range w.leaks {
+	for _, l := range w.leaksInOrder() {
 		w.checkCured(o.d, l)
 	}
 }

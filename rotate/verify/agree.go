@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -72,7 +73,8 @@ func (a answer) view() string {
 // winner returns the view that most answers share. Of equally frequent ones it
 // prefers one that shows something; when that leaves several it says that they are tied.
 func winner(groups map[string][]answer) (view string, tied bool) {
-	for v, g := range groups {
+	for _, v := range slices.Sorted(maps.Keys(groups)) { // in order: of several that show nothing one is taken
+		g := groups[v]
 		best := groups[view]
 		switch {
 		case len(g) > len(best) || len(g) == len(best) && best[0].shows == nothing:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/keystore"
@@ -42,7 +44,8 @@ func CopyKeys(ctx context.Context, cfg, other *config.Config) (done CopiedKeys, 
 		if err != nil {
 			return done, err
 		}
-		for name, sel := range st.Selectors {
+		for _, name := range slices.Sorted(maps.Keys(st.Selectors)) {
+			sel := st.Selectors[name]
 			for _, k := range []*rotate.Key{sel.Key, sel.Next} { // in the order of their versions
 				if k == nil || k.Gone {
 					continue
