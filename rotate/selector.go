@@ -68,8 +68,10 @@ func (s Selector) Wanted() *Key {
 	return s.Key
 }
 
-// Ours reports whether dkimbot may have put the record at the selector's name. Spelt alike
-// is the rule, and cheap; what is spelt otherwise is read once.
+// Ours reports whether the record at the selector's name is dkimbot's: it put it there, or it holds dkimbot's key,
+// whatever other tags somebody gave it since. Then it stays as long as its key, and goes with it. One that was put in
+// test mode is a person's: mail counts as unsigned by it. Spelt alike is the rule, and cheap; what is spelt otherwise
+// is read once.
 func (s Selector) Ours(record string) bool {
 	keys := [...]*Key{s.Key, s.Next}
 	for _, k := range keys {
@@ -83,20 +85,20 @@ func (s Selector) Ours(record string) bool {
 	}
 	id := r.Key.ID()
 	for _, k := range keys {
-		if k != nil && (k.ID == id || r.Revoked()) && means(k.Record, r) {
+		if k != nil && (k.ID == id || r.Revoked()) && serves(r, k.Record) {
 			return true
 		}
 	}
 	if r.Revoked() {
-		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && means(dkim.RevokedRecord(s.Key.Record), r)
+		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && serves(r, dkim.RevokedRecord(s.Key.Record))
 	}
 	return slices.Contains(s.Past, id)
 }
 
-// means reports whether a record says to verifiers what r says.
-func means(record string, r dkim.Record) bool {
-	other, err := dkim.ParseRecord(record)
-	return err == nil && other.Equal(r)
+// serves reports whether mail verifies by what is shown as well as by a record.
+func serves(shown dkim.Record, record string) bool {
+	r, err := dkim.ParseRecord(record)
+	return err == nil && shown.Serves(r)
 }
 
 // Pending returns the key that is on its way to the selector, nil when it is yet to be made.

@@ -161,23 +161,24 @@ const (
 
 // Drift.
 const (
-	RecordVanished Code = "record-vanished"  // DNS shows nothing any more
-	RecordEarlier  Code = "record-earlier"   // DNS shows a record of dkimbot's that was replaced
-	RecordsDoubled Code = "records-doubled"  // two records, both dkimbot's
-	RecordForeign  Code = "record-foreign"   // a record that dkimbot did not make stands in its place
-	RecordSecond   Code = "record-second"    // beside dkimbot's record stands another
-	RecordExposed  Code = "record-exposed"   // the key at a selector of earlier is compromised, and not revoked
-	ServersDiffer  Code = "servers-differ"   // not every server shows the same
-	RecordBogus    Code = "record-bogus"     // its zone is signed, and validating resolvers reject it
-	RecordUnseen   Code = "record-unseen"    // DNS could not be asked
-	SignerStrays   Code = "signer-strays"    // it signs with something else
-	SignerEmpty    Code = "signer-empty"     // it does not sign: a rebuilt host
-	SignerSilent   Code = "signer-silent"    // it does not say what it signs with
-	SignerStuck    Code = "signer-stuck"     // it signs, and would refuse to be switched
-	SignerLeftOver Code = "signer-left-over" // it is no longer listed, and may sign with a key that stands
-	KeyMissing     Code = "key-missing"      // the keystore does not hold it any more
-	KeyDifferent   Code = "key-different"    // the newest one is not dkimbot's
-	KeyUnread      Code = "key-unread"       // the keystore could not be asked, or what it holds can't be read
+	RecordVanished  Code = "record-vanished"  // DNS shows nothing any more
+	RecordEarlier   Code = "record-earlier"   // DNS shows a record of dkimbot's that was replaced
+	RecordsDoubled  Code = "records-doubled"  // two records, both dkimbot's
+	RecordForeign   Code = "record-foreign"   // a record that dkimbot did not make stands in its place
+	RecordSecond    Code = "record-second"    // beside dkimbot's record stands another
+	RecordRewritten Code = "record-rewritten" // somebody gave the record of dkimbot's key other tags
+	RecordExposed   Code = "record-exposed"   // the key at a selector of earlier is compromised, and not revoked
+	ServersDiffer   Code = "servers-differ"   // not every server shows the same
+	RecordBogus     Code = "record-bogus"     // its zone is signed, and validating resolvers reject it
+	RecordUnseen    Code = "record-unseen"    // DNS could not be asked
+	SignerStrays    Code = "signer-strays"    // it signs with something else
+	SignerEmpty     Code = "signer-empty"     // it does not sign: a rebuilt host
+	SignerSilent    Code = "signer-silent"    // it does not say what it signs with
+	SignerStuck     Code = "signer-stuck"     // it signs, and would refuse to be switched
+	SignerLeftOver  Code = "signer-left-over" // it is no longer listed, and may sign with a key that stands
+	KeyMissing      Code = "key-missing"      // the keystore does not hold it any more
+	KeyDifferent    Code = "key-different"    // the newest one is not dkimbot's
+	KeyUnread       Code = "key-unread"       // the keystore could not be asked, or what it holds can't be read
 )
 
 // Reasons.

@@ -64,6 +64,9 @@ func (r Record) Revoked() bool { return r.Key.IsZero() }
 // Testing reports the flag t=y: verifiers treat signatures as if there were none.
 func (r Record) Testing() bool { return slices.Contains(r.Flags, "y") }
 
+// Strict reports the flag t=s: a signature's i= names the domain itself, and no subdomain of it.
+func (r Record) Strict() bool { return slices.Contains(r.Flags, "s") }
+
 // Equal reports whether both records mean the same to a verifier: same key, type,
 // hashes, services and flags. Notes, white space, the order of tags and the order
 // within lists do not count.

@@ -50,7 +50,7 @@ func (w *world) checkSelector(name dkim.Name, sel *rotate.Selector) {
 	w.mu.Lock()
 	got := w.shown(name.String())
 	w.mu.Unlock()
-	if got[0] != want || got[1] != want {
+	if !dkim.Serves(got[0], want) || !dkim.Serves(got[1], want) {
 		w.Errorf("I3: DNS shows %q at %s, want the stored key's record", got, name)
 	}
 	if sel.Key.ID != live[0].ID() {

@@ -149,7 +149,7 @@ func (w *world) checkUse(h *host, u *use) {
 				memory = c.ttl
 			}
 			switch {
-			case c.value == u.record || c.brief:
+			case dkim.Serves(c.value, u.record) || c.brief:
 			case !from.Before(until) || !to.After(u.from.Add(-memory)): // neither during the use nor remembered
 			case c.fault && !from.Before(u.from): // dkimbot could not prevent it
 			case c.fault && u.urgent: // nor while it flees from a compromised key and can't ask DNS

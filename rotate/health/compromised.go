@@ -19,7 +19,7 @@ func (j *Judge) Replaced(s string) bool {
 	}
 	return !sel.Next.PublishedAt.IsZero() ||
 		slices.ContainsFunc(j.Seen.Selectors[s].Sight.Values,
-			func(v string) bool { return dkim.SameRecord(v, sel.Next.Record) })
+			func(v string) bool { return dkim.Serves(v, sel.Next.Record) })
 }
 
 // Refuge returns the selector whose key signers can flee to from a compromised
@@ -41,7 +41,7 @@ func (j *Judge) Refuge() string {
 	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
 		sight := j.Seen.Selectors[to].Sight
 		stands := j.Seen.Selectors[to].SightErr == nil && (sight.Complete || sight.Silent) && len(sight.Values) == 1 &&
-			dkim.SameRecord(sight.Values[0], sel.Key.Record)
+			dkim.Serves(sight.Values[0], sel.Key.Record)
 		if !stands || !sel.Next.PublishedAt.IsZero() || !j.Seen.Selectors[to].OldKept && !alone {
 			return ""
 		}

@@ -84,7 +84,10 @@ func (h *Check) recordDrift(s string) *finding.Finding {
 			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; " +
 				"if this lasts, look at the zone's transfers"}
 	}
-	return h.Lost(s)
+	if lost := h.Lost(s); lost != nil {
+		return lost
+	}
+	return h.rewritten(s)
 }
 
 // Lost says how a record that stood at the selector's name does so no more, or
@@ -211,7 +214,7 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	case h.Have.Leaked(should) && (h.LostForGood(should) || h.HandsOff(should) || to != "" && h.MayRevoke(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; "+
 			"it gets the next sound key by itself as soon as there is one", should), false
-	case key != nil && h.HandsOff(should):
+	case key != nil && h.HandsOff(should) && !(h.Unsigned(signer) && h.InTestMode(should)):
 		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should), false
 	case h.OutOfKeystore(signer, should):
 		return fmt.Sprintf("it can't be given the key of %s, which the keystore does not hold; see what is said of that",

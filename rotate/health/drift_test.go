@@ -38,7 +38,7 @@ func TestDrift(t *testing.T) {
 	for _, code := range plantest.Codes(t, "Drift.") {
 		unfound[code] = true
 	}
-	if len(unfound) != 17 {
+	if len(unfound) != 18 {
 		t.Fatalf("%d codes", len(unfound))
 	}
 	for title, tt := range map[string]struct {
@@ -101,6 +101,19 @@ func TestDrift(t *testing.T) {
 		"a second record": {plantest.Ready,
 			func(s *scene) { s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.Record(other)) },
 			"record-second s2!", "holds 2 records"},
+		"other tags":          {plantest.Ready, tagged("s1", "t=s"), "record-rewritten s1", "rewritten (t=s added); mail"},
+		"other tags, strict":  {plantest.Ready, tagged("s2", "t=s"), "record-rewritten s2", "unless its i= names a subdomain"},
+		"other tags, at rest": {plantest.Draining, tagged("s1", "h=sha256"), "record-rewritten s1", "until its key is replaced"},
+		"other tags, on the fresh one": {plantest.Replaced, tagged("s1", "h=sha256"), "record-rewritten s1",
+			"'dkimbot records --domain example.com' shows"},
+		"another note":         {plantest.Ready, tagged("s1", "n=panel"), "", ""},
+		"in test mode":         {plantest.Ready, tagged("s2", "t=y"), "record-foreign s2!", "was rewritten (t=y added): receivers treat"},
+		"in test mode, active": {plantest.Ready, tagged("s1", "t=y"), "record-foreign s1!", "counts as unsigned until then: 'dkimbot rotate"},
+		"of no use":            {plantest.Ready, tagged("s1", "h=sha1"), "record-foreign s1!", "shows, or remove it: dkimbot then publishes"},
+		"of no use, compromised": {plantest.Ready, func(s *scene) { leak(s); tagged("s1", "h=sha1")(s) },
+			"record-foreign s1!", "remove it: its own key there is compromised"},
+		"in test mode, a signer empty": {plantest.Ready, func(s *scene) { tagged("s1", "t=y")(s); s.Drift("", "", "mx2") },
+			"record-foreign s1!, signer-empty mx2", "it is given the key of s1 by itself"},
 		"a broken signature": {plantest.Ready, func(s *scene) {
 			s.Lag("s2")
 			seen := s.Seen.Selectors["s2"]

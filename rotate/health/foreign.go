@@ -46,6 +46,9 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	if j.Stale(s) {
 		return finding.WithThing(RecordAt(s), j.StaleState(s))
 	}
+	if differs := j.otherTags(s); differs != "" {
+		return finding.WithThing(RecordAt(s), useless(j, s, differs, sight))
+	}
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.Name(s), dkim.Brief(sight.Values))
 	switch {
 	case !sight.Complete && len(sight.Lagging) > 0:
@@ -89,13 +92,8 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 			"switches that signer, too. End that; or, where the other one is to go on, take %s out of this configuration. "+
 			"To go on here, bring the other one's state (dkimbot backup, restore) and keys", name, j.Want.Name)
 	}
-	hint := fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
-		j.onceAlone(s))
-	if other := j.Want.Policy.Other(s); s == j.Have.Active && j.Heals(other) {
-		hint += fmt.Sprintf(". Mail signed with %s may fail until then: 'dkimbot rotate --domain %s' has all signers leave it for %s",
-			s, j.Want.Name, other)
-	}
-	return hint
+	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
+		j.onceAlone(s)) + orLeave(j, s, "may fail")
 }
 
 // signsBy returns a signer that signs with the key of the only record at a selector, which dkimbot did not make.

@@ -33,7 +33,7 @@ func (j *Judge) Heals(standby string) bool {
 	}
 	if j.HandsOff(active) {
 		// where a signer uses that record's key, mail verifies by it, and somebody else switches signers
-		return j.Standing(active) != Foreign || j.signsBy(active) == ""
+		return j.Standing(active) != Foreign || j.signsBy(active) == "" || j.otherTags(active) != ""
 	}
 	return j.Keeping(active) != keyKept
 }

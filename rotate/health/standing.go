@@ -11,7 +11,7 @@ type standing int
 const (
 	Unseen   standing = iota // DNS could not be asked
 	Absent                   // no server that answers shows anything
-	Current                  // every server shows exactly the record that should be there
+	Current                  // every server shows the key that should be there, alone, in a record that serves
 	Earlier                  // every server shows a record of ours from before
 	Changing                 // servers disagree or are silent, but show nothing that is not ours
 	Doubled                  // every server shows two records, both ours (I3)
@@ -31,12 +31,12 @@ func (v *view) Standing(selector string) standing {
 	return known
 }
 
-// Unopposed reports whether every server that answers shows exactly the record that should
-// be there, though others are silent.
+// Unopposed reports whether every server that answers shows the key that should be there, alone, though others are
+// silent.
 func (v *view) Unopposed(selector string) bool {
 	seen, key := v.Seen.Selectors[selector], v.Have.Selector(selector).Wanted()
 	return seen.SightErr == nil && seen.Sight.Silent && len(seen.Sight.Values) == 1 &&
-		key != nil && dkim.SameRecord(key.Record, seen.Sight.Values[0])
+		key != nil && dkim.Serves(seen.Sight.Values[0], key.Record)
 }
 
 // Opposed reports whether a server that answers shows something else than the others.
@@ -71,7 +71,7 @@ func (v *view) compare(selector string) standing {
 		return Changing
 	case len(sight.Values) > 1:
 		return Doubled
-	case sel.Wanted() != nil && dkim.SameRecord(sel.Wanted().Record, sight.Values[0]):
+	case sel.Wanted() != nil && dkim.Serves(sight.Values[0], sel.Wanted().Record):
 		return Current
 	}
 	return Earlier

@@ -60,7 +60,7 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 func goBackIfShown(p *order, st *rotate.State) ([]rotate.Event, error) {
 	old := p.Have.Origin.Active
 	key, seen := p.Have.Earlier[old].Key, p.Seen.Left[old]
-	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.SameRecord(v, key.Record) })
+	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.Serves(v, key.Record) })
 	shows := dkim.Brief(seen.Sight.Values)
 	if shown && !seen.Sight.Complete && !seen.Sight.Silent { // it was removed, or is on its way
 		shown, shows = false, strings.Join(seen.Sight.Lagging, "; ")

@@ -82,6 +82,7 @@ func (p *planner) align() bool {
 		Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(drifted, ", "), active)}
 	p.plan.Reason = why
 	if p.HandsOff(active) {
+		signAnyhow(&p.draft, drifted, why)
 		return true
 	}
 	if p.unread(active) { // those that sign with nothing and fetch the key themselves need not wait
@@ -107,6 +108,21 @@ func (p *planner) align() bool {
 		p.activate(rotate.Signing, signer, active, key, from, p.driftReason(signer, why))
 	}
 	return true
+}
+
+// signAnyhow gives signers that sign with nothing the active key, whose record somebody has put in test mode: receivers
+// treat their mail no worse than unsigned mail, and most of them take the signature (I1).
+func signAnyhow(d *draft, drifted []string, why rotate.Reason) {
+	active := d.Have.Active
+	if !d.InTestMode(active) || d.LostForGood(active) {
+		return
+	}
+	for _, signer := range drifted {
+		unread := d.Seen.Selectors[active].KeyErr != nil && !d.CanFetch(signer, active)
+		if d.Unsigned(signer) && !unread && !d.OutOfKeystore(signer, active) {
+			d.activate(rotate.Signing, signer, active, d.Have.Selector(active).Key, time.Time{}, d.driftReason(signer, why))
+		}
+	}
 }
 
 // betterOff reports whether a signer stays where it is until there is a good key: the active one is compromised, and

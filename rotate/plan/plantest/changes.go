@@ -53,6 +53,7 @@ func DNSChanges(name string) []Variation {
 		{"an empty p=", func(s *Scene) { s.Show(name, "v=DKIM1; k=ed25519; p=") }},
 		{"an empty p= of ours", func(s *Scene) { s.Selector(name).Revoked = true; s.Show(name, "v=DKIM1; k=ed25519; p=") }},
 		{"the testing flag", func(s *Scene) { s.Show(name, strings.Replace(own(s), "; p=", "; t=y; p=", 1)) }},
+		{"other tags", func(s *Scene) { s.Show(name, strings.Replace(own(s), "; p=", "; t=s; p=", 1)) }},
 		{"a server lags", func(s *Scene) { s.Lag(name) }},
 		{"a server is silent", func(s *Scene) { s.Mute(name) }},
 		{"rejected by resolvers", sight(func(v *rotate.Sight) { v.Complete, v.Bogus = false, []string{"ns2: the signature has expired"} })},

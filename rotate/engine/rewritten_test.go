@@ -1,0 +1,135 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// panel has a DNS panel write the record of dkimbot's key at a selector again, with another tag, and returns the one
+// that stood there.
+func (w *world) panel(d wish, selector, tag string) (own string) {
+	own = w.state(d.Name).Selectors[selector].Key.Record
+	w.spoil(selector, strings.Replace(own, "v=DKIM1; ", tag+"; ", 1))
+	return own
+}
+
+// TestRewrittenRecord: a DNS panel gave the active record other tags, and mail verifies by it. A host that was built
+// again is given its key, the rotation goes on, and the record goes with its key (I1, I6).
+func TestRewrittenRecord(t *testing.T) {
+	for _, selector := range []string{"s1", "s2"} {
+		w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+		w.settle(d)
+		w.pass(9 * day)
+		w.panel(d, selector, "t=s")
+		w.hosts["mx1"].leave(d.Name)
+		w.hosts["mx2"].leave(d.Name)
+		res := w.order(d, nil)
+		if res.Err != nil || plantest.Findings(res.State.Drift) != "record-rewritten "+selector {
+			t.Fatalf("%s: the health check: %v; %s", selector, res.Err, plantest.Findings(res.State.Drift))
+		}
+		for name, h := range w.hosts {
+			if got := h.selector(d.Name); got != "s1" {
+				t.Errorf("%s: %s signs with %q", selector, name, got)
+			}
+		}
+		if shown := w.shown(selector + "._domainkey." + d.Name); !strings.HasPrefix(shown[0], "t=s") {
+			t.Errorf("%s: the record was changed while its key stands: %q", selector, shown)
+		}
+		for _, active := range []string{"s2", "s1"} {
+			w.pass(9 * day)
+			d.Asked = true
+			w.engine().Advance(t.Context(), d)
+			d.Asked = false
+			w.pass(9 * day)
+			w.settle(d)
+			w.checkReady(d, active)
+		}
+		if found := w.state(d.Name).Drift; len(found) > 0 {
+			t.Errorf("%s: when both keys were replaced: %+v", selector, found)
+		}
+	}
+}
+
+// TestRewrittenAndCompromised: a compromised key is revoked also where somebody gave its record other tags (I5).
+func TestRewrittenAndCompromised(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(9 * day)
+	w.panel(d, "s1", "h=sha256")
+	res := w.order(d, rotate.Compromised{})
+	if res.Err != nil || len(w.events(d, rotate.Revoke)) != 1 || len(w.state(d.Name).Drift) > 0 {
+		t.Errorf("%v; revoked %d times; %+v", res.Err, len(w.events(d, rotate.Revoke)), w.state(d.Name).Drift)
+	}
+}
+
+// TestRewrittenOfNoUse: mail fails, or counts as unsigned, by what a DNS panel made of the active record. Every way that
+// the hint names leads out when it is followed as it stands. Until then a host that was built again signs where that is
+// no worse than no signature (I1).
+func TestRewrittenOfNoUse(t *testing.T) {
+	const removal = "remove it: dkimbot then publishes its own again"
+	for tag, signs := range map[string]string{"v=DKIM1; t=y": "s1", "v=DKIM1; h=sha1": ""} {
+		for way, walk := range map[string]func(*world, *wish, string){
+			"write there again what 'dkimbot records --domain example.com' shows": func(w *world, _ *wish, own string) {
+				w.spoil("s1", own)
+			},
+			removal:                                 func(w *world, _ *wish, _ string) { w.spoil("s1", "") },
+			"'dkimbot rotate --domain example.com'": func(_ *world, d *wish, _ string) { d.Asked = true },
+		} {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			w.pass(9 * day)
+			own := w.panel(d, "s1", tag)
+			w.hosts["mx2"].leave(d.Name)
+			res := w.order(d, nil)
+			if way == removal && signs != "" {
+				if strings.Contains(fault.HintOf(res.Err), "remove") {
+					t.Errorf("%s: mail that arrives would fail then: %s", tag, fault.HintOf(res.Err))
+				}
+				continue
+			}
+			if fault.CodeOf(res.Err) != codes.ForeignRecord || !strings.Contains(fault.HintOf(res.Err), way) {
+				t.Fatalf("%s: %v; %s; want the way: %s", tag, res.Err, fault.HintOf(res.Err), way)
+			}
+			if got := w.hosts["mx2"].selector(d.Name); got != signs {
+				t.Errorf("%s: the host that was built again signs with %q", tag, got)
+			}
+			walk(w, &d, own)
+			w.pass(time.Hour)
+			res = w.engine().Advance(t.Context(), d)
+			want := rotate.Ready
+			if d.Asked {
+				want = rotate.Draining
+			}
+			if res.State.Phase != want || !d.Asked && res.Err != nil {
+				t.Errorf("%s: %s: %v, phase %s", tag, way, res.Err, res.State.Phase)
+			}
+			for name, h := range w.hosts {
+				if got := h.selector(d.Name); got != res.State.Active {
+					t.Errorf("%s: %s: %s signs with %q", tag, way, name, got)
+				}
+			}
+		}
+	}
+}
+
+// TestRewrittenAdopt: who takes dkimbot's own rewritten key for one to adopt comes out where everybody comes out.
+func TestRewrittenAdopt(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(9 * day)
+	w.panel(d, "s1", "t=s")
+	if res := w.fromKeystore(d); res.Err != nil || res.State.Phase != rotate.Ready {
+		t.Errorf("what the keystore holds: %v, phase %s", res.Err, res.State.Phase)
+	}
+	a := rotate.Adoption{Keys: []dkim.SigningKey{w.backupOf("s1")}}
+	if res := w.engine().Adopt(t.Context(), d, a); res.Err != nil || res.State.Phase != rotate.Ready {
+		t.Errorf("its file: %v, phase %s", res.Err, res.State.Phase)
+	}
+}
