@@ -38,21 +38,35 @@ const (
 	stillOfUse = 15 * time.Minute
 )
 
+// errReading says that the states are being read, and that there are none from before that are of use.
+var errReading = errors.New("the states are being read for the first time, or again after a long while")
+
 func newFleetCache(read func(context.Context) (Fleet, error), log *slog.Logger) *fleetCache {
 	return &fleetCache{read: read, log: log}
 }
 
-// get returns the fleet as it was at a time. It must not be changed.
-func (c *fleetCache) get() (Fleet, time.Time, error) {
+// begin reads the fleet where what was read before is not good any more, and returns a channel that is closed when
+// that is over; nil when nothing is being read.
+func (c *fleetCache) begin() <-chan struct{} {
 	c.mu.Lock()
-	began := time.Now()
-	if c.reading == nil && !began.Before(c.until) {
+	defer c.mu.Unlock()
+	if began := time.Now(); c.reading == nil && !began.Before(c.until) {
 		c.reading = make(chan struct{})
 		go c.fresh(began, c.reading)
 	}
-	over := c.reading
-	wait := 2 * readTime
-	if c.err == nil && began.Sub(c.at) < stillOfUse {
+	return c.reading
+}
+
+// ofUse reports whether there is something to answer with while the states are read again.
+func (c *fleetCache) ofUse(now time.Time) bool { return c.err == nil && now.Sub(c.at) < stillOfUse }
+
+// get returns the fleet as it was at a time. It must not be changed. Where there is nothing of use to answer with, it
+// waits for the reading under way until longest, and then returns errReading.
+func (c *fleetCache) get(longest time.Duration) (Fleet, time.Time, error) {
+	over, began := c.begin(), time.Now()
+	c.mu.Lock()
+	wait := longest
+	if c.ofUse(began) {
 		wait = patience
 	}
 	c.mu.Unlock()
@@ -66,8 +80,8 @@ func (c *fleetCache) get() (Fleet, time.Time, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.at.IsZero() && c.err == nil {
-		return Fleet{}, began, errors.New("the states are being read for the first time")
+	if c.err == nil && c.reading != nil && !c.ofUse(began) {
+		return Fleet{}, began, errReading
 	}
 	return c.fleet, c.at, c.err
 }

@@ -55,7 +55,7 @@ func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *fleetCollector) Collect(ch chan<- prometheus.Metric) {
-	fleet, now, err := c.cache.get()
+	fleet, now, err := c.cache.get(2 * readTime)
 	if err != nil {
 		ch <- gauge(stateUp, 0)
 		return

@@ -80,6 +80,22 @@ func (m *Metrics) Register(read func(context.Context) (Fleet, error), notices fu
 		func() float64 { return float64(notices()) }))
 }
 
+// ReadAhead reads where the domains stand before somebody asks, and waits for that: until ctx is done, or longest. What
+// rotates keys reads and writes the same states, and would slow it down.
+func (m *Metrics) ReadAhead(ctx context.Context, longest time.Duration) {
+	over := m.fleet.begin()
+	if over == nil {
+		return
+	}
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case <-over:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // Step takes account of a step; see engine.Parts.Notify.
 func (m *Metrics) Step(e rotate.Event) {
 	if e.Outcome != codes.OutcomeBegun {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"embed"
+	"errors"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -72,7 +73,16 @@ func (p *page) with(f func(*http.Request, Fleet, time.Time) view) http.HandlerFu
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Referrer-Policy", "no-referrer")
-		fleet, now, err := p.fleet.get()
+		fleet, now, err := p.fleet.get(patience)
+		if errors.Is(err, errReading) { // the page asks again by itself
+			h.Set("Content-Type", "text/html; charset=utf-8")
+			h.Set("Retry-After", "3")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			if err := p.templates.ExecuteTemplate(w, "reading", nil); err != nil {
+				p.log.Error("can't show a page", "path", r.URL.Path, "error", err)
+			}
+			return
+		}
 		if err != nil {
 			http.Error(w, "The state can't be read: see the log of the daemon.", http.StatusServiceUnavailable)
 			return

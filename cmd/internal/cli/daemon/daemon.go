@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/machine"
@@ -50,6 +51,9 @@ systemd is notified when the daemon is ready, reloads and stops.`,
 	}
 }
 
+// readAhead is how long the schedule waits at the start until the states of all domains are read for the status page.
+const readAhead = 15 * time.Second
+
 // daemon runs one generation of parts after the other: each reload makes a new one.
 type daemon struct {
 	*console.Program
@@ -81,6 +85,9 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 	d.unlisted(ctx, a)
 	d.zoneFiles(cfg)
 	defer d.delivering.Wait()
+	if d.server != nil {
+		d.metrics.ReadAhead(ctx, readAhead)
+	}
 	for {
 		next, err := d.work(ctx, d.current.Load())
 		if next == nil {
