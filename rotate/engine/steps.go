@@ -45,6 +45,7 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 	case rotate.Publish:
 		return r.publish(ctx, s)
 	case rotate.Activate:
+		defer afterwards{r}.othersRan(s.Selector)
 		return r.activate(ctx, s)
 	case rotate.Destroy:
 		return r.destroy(ctx, s)

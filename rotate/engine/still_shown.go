@@ -15,8 +15,16 @@ import (
 // afterwards is a run in which time has passed since it looked.
 type afterwards struct{ *run }
 
-// fleeting is how long a look at a record counts where no hook is asked: the reload of another signer may take longer.
+// fleeting is how long a look at a record counts where nothing of the operator's ran meanwhile.
 const fleeting = 30 * time.Second
+
+// othersRan notes that programs of the operator's may have run since a record was looked at: a hook, or what reloads a
+// signer. However short they took, they may have changed DNS.
+func (r afterwards) othersRan(selector string) {
+	if at, verified := r.looked[selector]; verified {
+		r.looked[selector] = at - fleeting
+	}
+}
 
 // stillShown looks at a record once more where time has passed since it was verified. It stands just before a signer is
 // switched to it, and returns what DNS shows instead (I2); servers that do not answer say nothing new.

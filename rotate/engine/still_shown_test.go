@@ -8,9 +8,11 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // TestRecordGoesMeanwhile: what becomes of the record while a hook is asked, or while a signer before is reloaded, is seen
@@ -32,24 +34,18 @@ func TestRecordGoesMeanwhile(t *testing.T) {
 				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 				w.settle(d)
 				d.Asked = true
-				spoil := func() {
-					if moment != "hook" { // after which is always looked
-						w.pass(time.Minute)
-					}
-					tt.spoil(w)
-				}
 				parts, done := w.engine().Parts, false
 				parts.Consent = func(context.Context, rotate.Domain, rotate.Step) error {
 					if moment == "hook" && !done {
 						done = true
-						spoil()
+						tt.spoil(w)
 					}
 					return nil
 				}
 				w.pause = func(op string) {
 					if op == moment && !done {
 						done = true
-						spoil()
+						tt.spoil(w)
 					}
 				}
 				res := newEngine(parts).Advance(t.Context(), d)
@@ -67,6 +63,38 @@ func TestRecordGoesMeanwhile(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestLooksOfASwitch: DNS is asked once more for each signer after the first, and for nothing else.
+func TestLooksOfASwitch(t *testing.T) {
+	looks := map[int]int{}
+	for signers := 1; signers <= 3; signers++ {
+		names := []string{"mx1", "mx2", "mx3"}[:signers]
+		w, d := newWorld(t, names...), wanted(names...)
+		w.settle(d)
+		w.pass(9 * day)
+		d.Asked = true
+		parts := w.engine().Parts
+		parts.Look = counting{parts.Look, func() { looks[signers]++ }}
+		if res := newEngine(parts).Advance(t.Context(), d); res.Err != nil || res.State.Phase != rotate.Draining {
+			t.Fatalf("%v, phase %s", res.Err, res.State.Phase)
+		}
+	}
+	if looks[2] != looks[1]+1 || looks[3] != looks[1]+2 {
+		t.Errorf("looks by signers: %v", looks)
+	}
+	t.Logf("looks by signers: %v", looks)
+}
+
+// counting counts looks.
+type counting struct {
+	ports.Looker
+	count func()
+}
+
+func (c counting) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	c.count()
+	return c.Looker.Look(ctx, name)
 }
 
 // TestEmergencyWaitCounts: the end of an emergency's wait comes next, and is waited out, whatever else has failed in the

@@ -17,9 +17,7 @@ func (r *run) consent(ctx context.Context, s rotate.Step) error {
 	limited, cancel := context.WithTimeout(ctx, ports.WorkTime)
 	defer cancel()
 	err := r.engine.Consent(limited, r.want, s)
-	if at, verified := r.looked[s.Selector]; verified {
-		r.looked[s.Selector] = at - fleeting // however short it took, it may have changed DNS
-	}
+	afterwards{r}.othersRan(s.Selector)
 	if ctx.Err() != nil {
 		return ctx.Err() // asked to end while the answer was waited for
 	}
