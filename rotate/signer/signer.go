@@ -1,7 +1,7 @@
 // Package signer holds what the signer adapters below it share: the error that
-// says which domains of a batch failed.
+// says which domains of a batch failed, and how keys are forgotten.
 //
-// It promises no more than that. It may import rotate/dkim and rotate/fault,
+// It promises no more than that. It may import rotate/dkim, rotate/fault, rotate/safefile and keyfiles,
 // as the adapters may; they don't import one another.
 package signer
 
@@ -65,10 +65,4 @@ func Partial(failed map[string]error, n int) error {
 		}
 	}
 	return &PartialError{Failed: failed}
-}
-
-// ReplaceFirst returns the hint for a key that can't be forgotten because a place of the signer's configuration names
-// it. It never says to take that out: mail of the domain would leave unsigned (I1).
-func ReplaceFirst(place string) string {
-	return "activate the other selector first; where the domain was released, replace " + place + " with your own"
 }

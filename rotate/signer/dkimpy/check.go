@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
-	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -121,8 +118,8 @@ func (s *Signer) screenTables(domains []string) (failed map[string]error, n int)
 
 func (s *Signer) mayWrite() error {
 	for _, path := range append(s.keyTables(), s.cfg.SigningTable) {
-		if err := safefile.MayReplace(settings.RealPath(path)); err != nil {
-			return preflight.Coded(codes.NotWritable, s.store.Fault("write table "+path, err))
+		if err := s.store.MayReplace("table", path); err != nil {
+			return err
 		}
 	}
 	return nil

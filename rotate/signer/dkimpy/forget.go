@@ -70,21 +70,15 @@ func (s *Signer) release(t *tables, keys []dkim.Ref) map[string]error {
 		used[r.values[len(r.values)-1]] = true
 	}
 	for _, ref := range keys {
-		what := s.forgetting(ref)
-		switch err := ref.Check(); {
-		case err != nil || len(ref.KeyID) != 64:
-			failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
-				"report this as a defect")
+		switch err := signer.CheckForgotten(ref, s.cfg.Name); {
+		case err != nil:
+			failed[ref.Domain] = err
 		case used[name(ref)] || foreign[s.store.File(ref)]:
-			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it",
+			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, signer.Forgetting(ref, s.cfg.Name)+": tables of the signer use it",
 				signer.ReplaceFirst("its line in the SigningTable"))
 		}
 	}
 	return failed
-}
-
-func (s *Signer) forgetting(ref dkim.Ref) string {
-	return fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
 }
 
 // dropSigning keeps the keys that the daemon signs with. Those that this host does not hold need no question.
@@ -110,7 +104,8 @@ func (s *Signer) dropSigning(ctx context.Context, refs []dkim.Ref, failed map[st
 		case doubts[ref.Domain] != nil:
 			failed[ref.Domain] = doubts[ref.Domain]
 		case active[ref.Domain] == ref:
-			failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: s.forgetting(ref),
+			failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse,
+				What: signer.Forgetting(ref, s.cfg.Name),
 				Err:  fmt.Errorf("dkimpy-milter at %s signs with it", s.cfg.Milter),
 				Hint: "restart dkimpy-milter, which reads its tables only when it starts"}
 		default:

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
-	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -27,12 +24,8 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			_, err := s.Active(ctx, domains)
 			return err
 		}},
-		{What: "right to write the table", Rights: true, Ask: func(context.Context) error {
-			if err := safefile.MayReplace(settings.RealPath(s.cfg.Table)); err != nil {
-				return preflight.Coded(codes.NotWritable, s.store.Fault("write table "+s.cfg.Table, err))
-			}
-			return nil
-		}},
+		{What: "right to write the table", Rights: true,
+			Ask: func(context.Context) error { return s.store.MayReplace("table", s.cfg.Table) }},
 		{What: "right to write key files", Rights: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }},
 	}

@@ -2,15 +2,9 @@ package exim
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"path/filepath"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -23,31 +17,8 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		return err
 	}
 	defer t.close()
-	root, err := safefile.OpenDir(s.cfg.KeyDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return s.store.Fault("open key_dir "+s.cfg.KeyDir, err)
-	}
-	defer root.Close()
-	used, failed := s.named(t.data), map[string]error{}
-	for _, ref := range keys {
-		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
-		switch err := ref.Check(); {
-		case err != nil || len(ref.KeyID) != 64:
-			failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
-				"report this as a defect")
-		case used[s.store.File(ref)]:
-			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": a line of "+s.cfg.Table+" names its file",
-				signer.ReplaceFirst("its line in the table"))
-		default:
-			if err := s.store.Remove(root, ref); err != nil {
-				failed[ref.Domain] = err
-			}
-		}
-	}
-	return signer.Partial(failed, len(keys))
+	return signer.ForgetFiles(s.store, keys, signer.Named{Files: s.named(t.data), Table: "a line of " + s.cfg.Table,
+		Place: "its line in the table"})
 }
 
 // named returns the key files that lines of the table name.

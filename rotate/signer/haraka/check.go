@@ -3,11 +3,8 @@ package haraka
 import (
 	"context"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
-	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -22,12 +19,8 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			_, err := s.Active(ctx, domains)
 			return err
 		}},
-		{What: "right to write " + s.path(), Rights: true, Ask: func(context.Context) error {
-			if err := safefile.MayReplace(settings.RealPath(s.path())); err != nil {
-				return preflight.Coded(codes.NotWritable, s.store.Fault("write "+s.path(), err))
-			}
-			return nil
-		}},
+		{What: "right to write " + s.path(), Rights: true,
+			Ask: func(context.Context) error { return s.store.MayReplace("file", s.path()) }},
 		{What: "right to make directories", Rights: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }},
 	}

@@ -2,8 +2,6 @@ package haraka
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -20,17 +18,15 @@ func (s *Signer) Forget(_ context.Context, keys []dkim.Ref) error {
 	}
 	failed := map[string]error{}
 	for _, ref := range keys {
-		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
-		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
-			failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
-				"report this as a defect")
+		if err := signer.CheckForgotten(ref, s.cfg.Name); err != nil {
+			failed[ref.Domain] = err
 			continue
 		}
 		switch used, err := s.signs(o, ref.Domain); {
 		case err != nil:
 			failed[ref.Domain] = err
 		case used.KeyID == ref.KeyID:
-			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": Haraka signs with it",
+			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, signer.Forgetting(ref, s.cfg.Name)+": Haraka signs with it",
 				signer.ReplaceFirst("its members in "+s.path()))
 		}
 	}

@@ -11,7 +11,9 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // MaxTable bounds what is read: a table of half a million domains.
@@ -210,4 +212,12 @@ func (s *Store) FaultOr(what string, err error) error {
 		return err
 	}
 	return s.Fault(what, err)
+}
+
+// MayReplace foresees that the file at path can't be replaced; kind says what it is, such as "table".
+func (s *Store) MayReplace(kind, path string) error {
+	if err := safefile.MayReplace(settings.RealPath(path)); err != nil {
+		return preflight.Coded(codes.NotWritable, s.Fault("write "+kind+" "+path, err))
+	}
+	return nil
 }

@@ -7,11 +7,8 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
-	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -27,12 +24,8 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			_, err := s.Active(ctx, domains)
 			return err
 		}},
-		{What: "right to write the data file", Rights: true, Ask: func(context.Context) error {
-			if err := safefile.MayReplace(settings.RealPath(s.cfg.File)); err != nil {
-				return preflight.Coded(codes.NotWritable, s.store.Fault("write data file "+s.cfg.File, err))
-			}
-			return nil
-		}},
+		{What: "right to write the data file", Rights: true,
+			Ask: func(context.Context) error { return s.store.MayReplace("data file", s.cfg.File) }},
 	}
 	if s.cfg.Keys == inVault {
 		return out

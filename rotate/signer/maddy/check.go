@@ -10,7 +10,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
-	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
@@ -91,8 +90,5 @@ func (s *Signer) lookAtKeys() error {
 }
 
 func (s *Signer) mayWrite() error {
-	if err := safefile.MayReplace(settings.RealPath(s.cfg.File)); err != nil {
-		return preflight.Coded(codes.NotWritable, s.store.Fault("write "+s.cfg.File, err))
-	}
-	return nil
+	return s.store.MayReplace("file", s.cfg.File)
 }

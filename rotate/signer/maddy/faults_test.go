@@ -227,7 +227,7 @@ func TestForget(t *testing.T) {
 	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
 	activate(t, s, s1)
 	activate(t, s, s2)
-	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "names it")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "signed with it")
 	was := read(t, m.File)
 	write(t, m.File, strings.ReplaceAll(was, " s2 ", " s1 "))
 	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "signs with it")

@@ -3,7 +3,6 @@ package maddy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -37,16 +36,16 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		return err
 	}
 	for _, ref := range keys {
-		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
+		what := signer.Forgetting(ref, s.cfg.Name)
 		named, err := s.names(f, ref)
-		switch e := ref.Check(); {
+		switch e := signer.CheckForgotten(ref, s.cfg.Name); {
 		case failed[ref.Domain] != nil:
-		case e != nil || len(ref.KeyID) != 64:
-			failed[ref.Domain] = unknown(what, e)
+		case e != nil:
+			failed[ref.Domain] = e
 		case err != nil:
 			failed[ref.Domain] = err
 		case named:
-			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": "+s.cfg.File+" names it",
+			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": "+s.cfg.File+" has the domain signed with it",
 				signer.ReplaceFirst("its lines in the file"))
 		case inUse[ref.Domain] == ref:
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": maddy signs with it",

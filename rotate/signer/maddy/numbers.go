@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -126,9 +125,4 @@ func (s *Signer) forgetFile(dir *keyfiles.Dir, of numbers, ref dkim.Ref) error {
 		}
 	}
 	return nil
-}
-
-// unknown is the fault of a reference that names no key.
-func unknown(what string, err error) error {
-	return fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")), "report this as a defect")
 }

@@ -53,7 +53,7 @@ func (s *Signer) Forget(ctx context.Context, refs []dkim.Ref) error {
 	defer s.one.Unlock()
 	failed := map[string]error{}
 	for _, ref := range refs {
-		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
+		what := signer.Forgetting(ref, s.cfg.Name)
 		if err := ref.Check(); err != nil || ref.KeyID == "" {
 			failed[ref.Domain] = fault.Lasting("forget a key on signer "+s.cfg.Name,
 				fmt.Errorf("%s is no reference to a key", ref.Name), "report this as a defect")

@@ -3,10 +3,8 @@ package opendkim
 import (
 	"context"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -40,8 +38,8 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 // mayWriteTables foresees that the tables can't be replaced, or the lock and the marker beside them not be made.
 func (s *Signer) mayWriteTables() error {
 	for _, table := range []string{s.keyTable, s.signTable} {
-		if err := safefile.MayReplace(realPath(table)); err != nil {
-			return preflight.Coded(codes.NotWritable, s.fileFault("write table "+table, err))
+		if err := s.store.MayReplace("table", table); err != nil {
+			return err
 		}
 	}
 	return nil

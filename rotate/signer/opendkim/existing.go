@@ -111,17 +111,6 @@ func (k ExistingKey) Read() ([]byte, error) {
 	return data, nil
 }
 
-// realPath is where a file really stands, as far as what leads there exists.
-func realPath(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-		return filepath.Join(dir, filepath.Base(path))
-	}
-	return path
-}
-
 // Programs are those that Find finds.
 func (c *Config) Programs() []string { return []string{"OpenDKIM", "docker-mailserver"} }
 

@@ -91,10 +91,8 @@ func (b *batch) dropDead(keys []dkim.Ref) bool {
 func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 	usedNames, foreignPaths := b.uses()
 	for _, ref := range keys {
-		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, b.cfg.Name)
-		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
-			b.Failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
-				"report this as a defect")
+		if err := signer.CheckForgotten(ref, b.cfg.Name); err != nil {
+			b.Failed[ref.Domain] = err
 			continue
 		}
 		file := b.keyPath(ref)
@@ -107,7 +105,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 			}
 		}
 		if inUse {
-			b.Failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it",
+			b.Failed[ref.Domain] = fault.Refuse(codes.KeyInUse, signer.Forgetting(ref, b.cfg.Name)+": tables of the signer use it",
 				signer.ReplaceFirst("its line in the SigningTable"))
 			continue
 		}
@@ -143,7 +141,7 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 		maps.Copy(failed, doubts)
 	}
 	for _, domain := range signing {
-		what := fmt.Sprintf("forget key %.8s of %s on signer %s", held[domain].KeyID, held[domain].Name, b.cfg.Name)
+		what := signer.Forgetting(held[domain], b.cfg.Name)
 		failed[domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what,
 			Err: fmt.Errorf("opendkim at %s signs with it", b.cfg.Milter),
 			Hint: fmt.Sprintf("see whether the daemon can load %s and %s, and whether opendkim.conf names them; "+

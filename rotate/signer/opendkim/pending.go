@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
@@ -22,7 +23,7 @@ type pendingFile struct {
 
 // pendingPath is where the marker is read when nothing is to be changed. It stands beside
 // the real KeyTable, as it does when it is written.
-func (s *Signer) pendingPath() string { return realPath(s.keyTable) + ".dkimbot-pending" }
+func (s *Signer) pendingPath() string { return settings.RealPath(s.keyTable) + ".dkimbot-pending" }
 
 func (s *Signer) readPending() (pending, error) {
 	data, err := keyfiles.ReadTable(s.pendingPath())

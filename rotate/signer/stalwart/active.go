@@ -102,7 +102,7 @@ func (s *Signer) destroy(ctx context.Context, account string, ids map[string]dki
 		}
 		for id, r := range answer.NotDestroyed {
 			if ref := ids[id]; r.Type != "notFound" {
-				failed[ref.Domain] = s.notSet(fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name),
+				failed[ref.Domain] = s.notSet(signer.Forgetting(ref, s.cfg.Name),
 					"destroy its signature", r, nil)
 			}
 		}

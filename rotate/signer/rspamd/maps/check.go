@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
-	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -140,8 +137,8 @@ func (s *Signer) mayWriteMaps() error {
 		if path == "" {
 			continue
 		}
-		if err := safefile.MayReplace(settings.RealPath(path)); err != nil {
-			return preflight.Coded(codes.NotWritable, s.store.Fault("write map "+path, err))
+		if err := s.store.MayReplace("map", path); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package maps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -30,10 +29,9 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	}
 	failed, gone := map[string]error{}, []string{}
 	for _, ref := range keys {
-		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
-		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
-			failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
-				"report this as a defect")
+		what := signer.Forgetting(ref, s.cfg.Name)
+		if err := signer.CheckForgotten(ref, s.cfg.Name); err != nil {
+			failed[ref.Domain] = err
 			continue
 		}
 		file := fileName(ref.Name)

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -20,9 +19,8 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	failed := map[string]error{}
 	var sound []dkim.Ref
 	for _, ref := range keys {
-		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
-			failed[ref.Domain] = fault.Lasting(s.forgetting(ref),
-				errors.Join(err, errors.New("this is no reference to a key")), "report this as a defect")
+		if err := signer.CheckForgotten(ref, s.cfg.Name); err != nil {
+			failed[ref.Domain] = err
 			continue
 		}
 		sound = append(sound, ref)
@@ -38,10 +36,6 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		}
 	}
 	return signer.Partial(failed, len(keys))
-}
-
-func (s *Signer) forgetting(ref dkim.Ref) string {
-	return fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
 }
 
 func (s *Signer) forget(ctx context.Context, db *client.Client, part []dkim.Ref, failed map[string]error) error {
@@ -65,7 +59,8 @@ func (s *Signer) forget(ctx context.Context, db *client.Client, part []dkim.Ref,
 			case failed[ref.Domain] != nil:
 			case p.held(j) != ref.KeyID || !p.own(j): // a newer key, or somebody else's
 			case signs[ref.Domain][i].Name == ref.Name:
-				failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: s.forgetting(ref),
+				failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse,
+					What: signer.Forgetting(ref, s.cfg.Name),
 					Err:  fmt.Errorf("%s has its selector for %s", m.selectors, ref.Domain),
 					Hint: signer.ReplaceFirst("its field in that hash")}
 			default:

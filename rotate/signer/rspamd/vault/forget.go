@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -42,13 +41,9 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 }
 
 func (s *Signer) forget(ctx context.Context, m module, domain string, refs []dkim.Ref) error {
-	doing := func(ref dkim.Ref) string {
-		return fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
-	}
 	for _, ref := range refs {
-		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
-			return fault.Lasting(doing(ref), errors.Join(err, errors.New("this is no reference to a key")),
-				"report this as a defect")
+		if err := signer.CheckForgotten(ref, s.cfg.Name); err != nil {
+			return err
 		}
 	}
 	is, err := s.load(ctx, m, domain)
@@ -61,7 +56,7 @@ func (s *Signer) forget(ctx context.Context, m module, domain string, refs []dki
 			return e.ref == ref && e.ours && !e.later(seconds(s.now().Add(-s.cfg.Lag)))
 		})
 		if e := is.find(ref); e != nil && e.ours && slices.Contains(left, e) {
-			return &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: doing(ref),
+			return &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: signer.Forgetting(ref, s.cfg.Name),
 				Err:  fmt.Errorf("its entry in %s/%s is valid, or was a moment ago", m.path, domain),
 				Hint: signer.ReplaceFirst("the entry in the secret")}
 		}
