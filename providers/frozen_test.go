@@ -14,17 +14,37 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
-// BIND refuses updates of a zone that somebody froze to edit it by hand. The right is there; the hint names thawing, and
-// that is all it takes.
+// BIND and Knot refuse updates of a zone that somebody froze to edit it by hand. The right is there; the hint names
+// thawing, and that is all it takes.
 func TestFrozenZone(t *testing.T) {
-	t.Parallel()
-	s := nameservertest.Options{Narrow: true}.StartBIND(t, nameservertest.Zone{Name: "example.test"})
-	rndc := controlled(t, s)
+	t.Run("BIND", func(t *testing.T) {
+		t.Parallel()
+		s := nameservertest.Options{Narrow: true}.StartBIND(t, nameservertest.Zone{Name: "example.test"})
+		rndc := controlled(t, s)
+		testFrozen(t, s, func() { rndc("freeze", "example.test") }, func() { rndc("thaw", "example.test") })
+	})
+	t.Run("Knot", func(t *testing.T) {
+		t.Parallel()
+		s := nameservertest.Options{Narrow: true}.StartKnot(t, nameservertest.Zone{Name: "example.test"})
+		knotc := func(word string) func() {
+			return func() {
+				t.Helper()
+				cmd := exec.Command("knotc", "-c", filepath.Join(s.Dir, "knot.conf"), "--blocking", word, "example.test")
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("knotc %s: %v\n%s", word, err, out)
+				}
+			}
+		}
+		testFrozen(t, s, knotc("zone-freeze"), knotc("zone-thaw"))
+	})
+}
+
+func testFrozen(t *testing.T, s *nameservertest.Server, freeze, thaw func()) {
 	p := openUpdates(t, updateConfig(s))
 	if err := p.Publish(t.Context(), rec); err != nil {
 		t.Fatal(err)
 	}
-	rndc("freeze", "example.test")
+	freeze()
 	next := record("example.test", "s2")
 	err := p.Publish(t.Context(), next)
 	faulttest.Shown(t, err)
@@ -32,8 +52,8 @@ func TestFrozenZone(t *testing.T) {
 		t.Errorf("%v; hint %q", err, fault.HintOf(err))
 	}
 	wantChecked(t, checked(t, p, "example.test", "s2._domainkey.example.test"), "not-allowed", "does not allow this update",
-		"rndc thaw example.test")
-	rndc("thaw", "example.test")
+		"rndc thaw example.test (for Knot: knotc zone-thaw example.test)")
+	thaw()
 	if err := p.Publish(t.Context(), next); err != nil {
 		t.Error(err)
 	}

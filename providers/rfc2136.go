@@ -266,8 +266,9 @@ func (u *updater) explain(ctx context.Context, rec dkim.TXT, err error) error {
 			fmt.Errorf("%w: the server knows the key and the zone, and does not allow this update", err),
 			fmt.Sprintf(
 				"allow it, for BIND: update-policy { grant %s wildcard *._domainkey.%s TXT; }; where that stands already, "+
-					"the zone may be frozen, as the server's log says then: rndc thaw %s",
+					"the zone may be frozen, as the server's log says then: rndc thaw %s (for Knot: knotc zone-thaw %s)",
 				u.ask.key.name,
+				rec.Zone,
 				rec.Zone,
 				rec.Zone,
 			),

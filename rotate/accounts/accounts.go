@@ -65,11 +65,11 @@ func (e every) Publish(ctx context.Context, rec dkim.TXT) error {
 // divided returns the error of a write that some accounts took and others did not. It names both, since from now on
 // mail is verified by what each of them shows.
 func divided(rec dkim.TXT, took, failed string, err error) error {
-	what := fmt.Sprintf("publish %s at every DNS account: %s took the record; %s did not confirm it, and may still show "+
-		"what it did before", rec.Owner, took, failed)
+	what := fmt.Sprintf("publish %s at every DNS account: %s took the record; %s did not confirm it, and may show "+
+		"what it did before until a retry succeeds", rec.Owner, took, failed)
 	if dkim.RevokedValue(rec.Value) {
 		what = fmt.Sprintf("revoke %s at every DNS account: %s took the revocation, so mail that is verified there fails; "+
-			"%s did not confirm it, and may still show the key", rec.Owner, took, failed)
+			"%s did not confirm it, and may show the key until a retry succeeds", rec.Owner, took, failed)
 	}
 	return &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: what, Err: err, Hint: fault.HintOf(err)}
 }

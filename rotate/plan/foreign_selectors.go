@@ -27,7 +27,7 @@ func (p *planner) warnFormer() {
 			p.warn(codes.ForeignSelectorUnclear, finding.Thing{Selector: s}, "leave %s in DNS until %s answers which key it uses; it used that selector before", p.Name(s),
 				strings.Join(silent, ", "))
 		default:
-			p.warn(codes.ForeignSelectorEnds, finding.Thing{Selector: s}, "%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.Name(s),
+			p.warn(codes.ForeignSelectorEnds, finding.Thing{Selector: s}, "%s may go after %s; no mail needs it then, and dkimbot does not remove it", p.Name(s),
 				until.UTC().Format("2006-01-02 15:04 UTC"))
 		}
 	}
@@ -42,7 +42,7 @@ func (p *planner) warnFormer() {
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(using)) {
-		p.warn(codes.ForeignSelectorUsed, finding.Thing{Selector: s}, "%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone",
+		p.warn(codes.ForeignSelectorUsed, finding.Thing{Selector: s}, "%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot does not remove it",
 			strings.Join(using[s], ", "), s, p.Name(s), calendar.Span(p.Have.Earlier.Drain(s, p.Want.Policy.Drain)+rotate.Grace))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Fleet is where all domains stand.
@@ -31,7 +34,8 @@ var (
 	soon        = about("domains_due_within_a_day", "Domains for which something comes next within 24 hours.")
 	unlisted    = about("domains_unlisted", "Domains under management that the configuration does not list any more.")
 	onHold      = about("domains_on_hold", "Domains whose next rotation the schedule does not begin, as a person asked.")
-	compromised = about("domains_with_compromised_key", "Domains that have a key that was reported as compromised.")
+	compromised = about("domains_with_compromised_key",
+		"Domains that have a key that was reported as compromised, also at a selector that they have left.")
 	nextAction  = about("next_action_timestamp_seconds", "When the earliest of the next actions of all domains is due.")
 	oldestKey   = about("oldest_active_key_timestamp_seconds", "When the oldest key that signs was made.")
 	oldestDrift = about("oldest_drift_timestamp_seconds", "Since when the oldest finding of a health check stands.")
@@ -122,7 +126,12 @@ func (f Fleet) due(now time.Time) (n int) {
 	return n
 }
 
+// hasLeaked reports whether a key of the domain is compromised, also one at a selector that the domain has left, until
+// it is revoked.
 func hasLeaked(st rotate.State) bool {
+	if slices.ContainsFunc(st.Drift, func(f finding.Finding) bool { return f.Code == codes.RecordExposed }) {
+		return true
+	}
 	for _, s := range st.Selectors {
 		if s.Key != nil && !s.Key.Leaked.IsZero() {
 			return true

@@ -264,3 +264,13 @@ func TestOptionalPartsStay(t *testing.T) {
 		}
 	}
 }
+
+// A compromised key counts until it is revoked, also when the domain has left its selector.
+func TestCompromisedKeyLeft(t *testing.T) {
+	exposed := []finding.Finding{{Code: codes.RecordExposed, Selector: "s1"}}
+	m := metricsOf(Fleet{States: []rotate.State{{Domain: "moved.test", Phase: rotate.Ready, Drift: exposed},
+		{Domain: "well.test", Phase: rotate.Ready}}})
+	if got := values(t, m)["domains_with_compromised_key{}"]; got != 1 {
+		t.Errorf("%v domains with a compromised key; want 1", got)
+	}
+}

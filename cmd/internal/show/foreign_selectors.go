@@ -16,9 +16,9 @@ func (t domain) leftovers() {
 		name := s + "._domainkey." + st.Domain
 		switch until := left[s]; {
 		case until.IsZero():
-			fmt.Fprintf(t.W, "  %s is used by a signer that is being switched; dkimbot leaves it alone\n", name)
+			fmt.Fprintf(t.W, "  %s is used by a signer that is being switched: leave it in DNS; dkimbot does not remove it\n", name)
 		case t.Now.Before(until.Add(reminded)):
-			fmt.Fprintf(t.W, "  %s may go after %s; dkimbot leaves it alone\n", name, t.At(until))
+			fmt.Fprintf(t.W, "  %s may go after %s; dkimbot does not remove it\n", name, t.At(until))
 		}
 	}
 }
