@@ -29,7 +29,7 @@ func (z *zoneFiles) Check(_ context.Context, rec dkim.TXT) error {
 
 // MayWrite foresees that the zone's file can't be replaced.
 func (z *zoneFiles) MayWrite(_ context.Context, rec dkim.TXT) error {
-	path := zonefile.Inspect(z.module.Dir, rec.Zone).Path
+	path := zonefile.FileOf(z.module.Dir, rec.Zone)
 	if path == "" {
 		return nil // that is reported already
 	}

@@ -47,6 +47,12 @@ func Inspect(dir, name string) Inspection {
 	return out
 }
 
+// FileOf returns the path of the file that Inspect reads for a name; "" without such a file.
+func FileOf(dir, name string) string {
+	path, _, _ := locate(dir, name) // Inspect says what is wrong
+	return path
+}
+
 // locate returns the path of the file of a name's zone and the zone's name, or nothing.
 func locate(dir, name string) (path, zone string, err error) {
 	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {

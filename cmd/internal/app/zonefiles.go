@@ -21,7 +21,7 @@ type ZoneFindings struct {
 // ZoneFiles reads the zone files of all domains and returns what is wrong with them.
 func ZoneFiles(cfg *config.Config) ZoneFindings {
 	var all ZoneFindings
-	seen := map[string]bool{}
+	seen := readFiles{files: map[[2]string]string{}, paths: map[string]bool{}}
 	for _, d := range cfg.Domains {
 		for _, name := range d.Accounts() {
 			if p, ok := cfg.Providers[name].Account.(*providers.ZoneFile); ok {
@@ -32,18 +32,38 @@ func ZoneFiles(cfg *config.Config) ZoneFindings {
 	return all
 }
 
+// readFiles is which zone files were read: a file may hold the zone of very many domains.
+type readFiles struct {
+	files map[[2]string]string // by directory and zone
+	paths map[string]bool
+}
+
+// of returns the path of a zone's file, "" without one, and whether it is to be read now.
+func (r readFiles) of(dir, zone string) (path string, now bool) {
+	key := [2]string{dir, zone}
+	path, known := r.files[key]
+	if !known {
+		path = zonefile.FileOf(dir, zone)
+		r.files[key] = path
+	}
+	now = path != "" && !r.paths[path]
+	r.paths[path] = true
+	return path, now
+}
+
 // inspect reads the zone file of a domain, unless it was read for another domain.
-func (all *ZoneFindings) inspect(p *providers.ZoneFile, d config.Domain, seen map[string]bool) {
+func (all *ZoneFindings) inspect(p *providers.ZoneFile, d config.Domain, seen readFiles) {
 	zone := cmp.Or(d.Zone, d.Name)
-	found := zonefile.Inspect(p.Dir, zone)
-	if found.Path == "" && found.Err == nil {
+	path, now := seen.of(p.Dir, zone)
+	if path == "" {
 		all.Missing = append(all.Missing, missingZoneFile(p.Dir, zone, d.Name))
 	}
-	if found.Path == "" || seen[found.Path] {
+	if !now {
 		return
 	}
-	seen[found.Path] = true
-	all.add(found, p.Listen != "")
+	if found := zonefile.Inspect(p.Dir, zone); found.Path != "" {
+		all.add(found, p.Listen != "")
+	}
 }
 
 func (all *ZoneFindings) add(found zonefile.Inspection, listens bool) {

@@ -82,12 +82,12 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 	defer func() { d.server.Close() }()
 	d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 	d.log.Info("ready", "version", console.Version(), "config", d.ConfigPath, "domains", len(a.Domains))
-	d.unlisted(ctx, a)
-	d.zoneFiles(cfg)
-	defer d.delivering.Wait()
 	if d.server != nil {
 		d.metrics.ReadAhead(ctx, readAhead)
 	}
+	d.unlisted(ctx, a)
+	d.zoneFiles(cfg)
+	defer d.delivering.Wait()
 	for {
 		next, err := d.work(ctx, d.current.Load())
 		if next == nil {
