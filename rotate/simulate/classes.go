@@ -18,6 +18,7 @@ const (
 	truths                          // oracle: what is said is so
 	changes                         // the configuration is changed between the runs
 	agentsClass                     // every host is behind an agent: late, away for days, built again
+	panels                          // a DNS panel gives records of dkimbot's other tags, and mail verifies by them
 )
 
 // plays reports whether the scenario has the class.
@@ -46,6 +47,9 @@ func (w *world) misfortune() {
 	for _, d := range w.domains {
 		if w.plays(strangers) {
 			w.often(3, func() { w.intrude(d) })
+		}
+		if w.plays(panels) {
+			w.often(3, func() { w.rewrite(d) })
 		}
 		if w.plays(changes) {
 			w.changeConfiguration(d)

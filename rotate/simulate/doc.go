@@ -37,7 +37,7 @@
 // name servers that do not answer dkimbot for days, and answer the rest of the world; wildcards
 // answer for selectors that have no record; stops keep a process from working for hours, in the middle
 // of an effect or of a wait, while others take over; agents stand before every host, late, away for days, on hosts
-// that are built again from nothing; changes
+// that are built again from nothing; panels give records of dkimbot's other tags, and mail verifies by them; changes
 // are made to the configuration between the runs, in every phase: drain, settle and TTL, the kind of keys, signers that
 // are renamed, added and removed, other selectors, domains on hold, keys copied to another keystore; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
