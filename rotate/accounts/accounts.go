@@ -65,13 +65,21 @@ func (e every) Publish(ctx context.Context, rec dkim.TXT) error {
 // divided returns the error of a write that some accounts took and others did not. It names both, since from now on
 // mail is verified by what each of them shows.
 func divided(rec dkim.TXT, took, failed string, err error) error {
+	hint := strings.TrimPrefix(fault.HintOf(err)+"; or, "+LeaveOut(failed), "; or, ")
 	what := fmt.Sprintf("publish %s at every DNS account: %s took the record; %s did not confirm it, and may show "+
 		"what it did before until a retry succeeds", rec.Owner, took, failed)
-	if dkim.RevokedValue(rec.Value) {
+	if dkim.RevokedValue(rec.Value) { // an account that shows a compromised key is not to be forgotten
+		hint = fault.HintOf(err)
 		what = fmt.Sprintf("revoke %s at every DNS account: %s took the revocation, so mail that is verified there fails; "+
 			"%s did not confirm it, and may show the key until a retry succeeds", rec.Owner, took, failed)
 	}
-	return &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: what, Err: err, Hint: fault.HintOf(err)}
+	return &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: what, Err: err, Hint: hint}
+}
+
+// LeaveOut says how a domain gets on without a DNS account that fails while the zone is moved to it.
+func LeaveOut(account string) string {
+	return "where the zone is not delegated to the servers of " + account + " yet, take it out of the domain's providers " +
+		"until it works: nobody asks it"
 }
 
 // Of returns one preflight.Checker for all DNS accounts of a domain. known has the accounts by name; one that can't be

@@ -118,3 +118,32 @@ func TestTwoAccounts(t *testing.T) {
 		t.Errorf("%v; accounts %v; said %q", res.Err, res.State.Accounts, told)
 	}
 }
+
+// TestFailingAccountIsLeftOut: a DNS account to which the zone is being moved never takes a record, and keeps signers on
+// the key that should be left. The errors name the way that harms nobody, and it leads out.
+func TestFailingAccountIsLeftOut(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(8 * day)
+	d.Also = []string{"new"}
+	second := &secondAccount{shown: map[string]string{"s1._domainkey.example.com": w.state(d.Name).Selectors["s1"].Key.Record},
+		down: fault.Temporary("publish through new", errors.New("no route to host"), "ask who runs it")}
+	const way = "take it out of the domain's providers until it works"
+	res := w.both(second).Advance(t.Context(), d)
+	if !strings.Contains(fault.HintOf(res.Err), "the servers of new yet, "+way) {
+		t.Errorf("published: %v; %s", res.Err, fault.HintOf(res.Err))
+	}
+	w.pass(time.Hour)
+	d.Asked = true
+	if res = w.both(second).Advance(t.Context(), d); res.State.Phase != rotate.Ready || !strings.Contains(fault.HintOf(res.Err), way) {
+		t.Errorf("phase %s: %v; %s", res.State.Phase, res.Err, fault.HintOf(res.Err))
+	}
+	d.Also = nil
+	for range 2 { // the record at s2 was written again, which resolvers are given the time to know
+		w.pass(61 * time.Minute)
+		res = w.engine().Advance(t.Context(), d)
+	}
+	if res.Err != nil || res.State.Phase != rotate.Draining {
+		t.Errorf("without it: phase %s: %v", res.State.Phase, res.Err)
+	}
+}

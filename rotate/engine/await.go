@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/accounts"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -118,7 +119,7 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			return seen.Sight.Values[0], nil
 		}
 		if clock.Elapsed()+wait > deadline {
-			return "", unverified(r.name(selector), r.want.VerifyTimeout, seen)
+			return "", unverified(r.name(selector), r.want, seen)
 		}
 		if err := r.engine.pause(ctx, wait); err != nil {
 			return "", err
@@ -130,8 +131,8 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 }
 
 // unverified says what DNS shows instead.
-func unverified(name dkim.Name, within time.Duration, seen rotate.SelectorSeen) error {
-	what := fmt.Sprintf("see %s on %s within %s", name, seen.Sight.Whom(), calendar.Span(within))
+func unverified(name dkim.Name, want rotate.Domain, seen rotate.SelectorSeen) error {
+	what := fmt.Sprintf("see %s on %s within %s", name, seen.Sight.Whom(), calendar.Span(want.VerifyTimeout))
 	if seen.SightErr != nil {
 		return &fault.Error{Kind: fault.Transient, What: what, Err: seen.SightErr, Hint: fault.HintOf(seen.SightErr)}
 	}
@@ -143,7 +144,10 @@ func unverified(name dkim.Name, within time.Duration, seen rotate.SelectorSeen) 
 		return &fault.Error{Kind: fault.Transient, Code: codes.RecordBogus, What: what,
 			Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: health.BogusHint}
 	}
-	return fault.Temporary(what, errors.New(shown),
-		"nothing relies on the record until every server shows it; "+
-			"look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")
+	hint := "nothing relies on the record until every server shows it; " +
+		"look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here"
+	if len(want.Also) > 0 {
+		hint += "; or, " + accounts.LeaveOut("one of the accounts ("+want.Through()+")")
+	}
+	return fault.Temporary(what, errors.New(shown), hint)
 }
