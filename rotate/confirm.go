@@ -5,9 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // The functions of this file move a State on. They are pure: each takes what was confirmed
@@ -161,6 +159,7 @@ func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Durati
 	st.watchFormer(want, seen, now)
 	st.StillUsed(want, seen, lags, now)
 	st.dismissed(want, now)
+	heard(st, seen.Dismissed, lags, now)
 	was := st.Phase
 	complete := st.CompleteSwitch(want.Signers, now)
 	st.AllLeft(was, want.Policy.Drain)
@@ -179,45 +178,6 @@ func (st *State) noticed(seen Observation) {
 			st.Signers[name] = c
 		}
 	}
-}
-
-// dismissed notes that some signers were taken out of the configuration: until now
-// each may have signed with what it confirmed. One that drifted, and did not confirm
-// that it came back, may have signed with the draining selector (I2, I10).
-func (st *State) dismissed(want Domain, now time.Time) {
-	for name, c := range st.Signers {
-		arrived := now.Add(-LongestDrain(st.Selectors, want.Policy))
-		if c.Left && !slices.Contains(want.Signers, name) && c.forgettable(st.Selector(c.Selector), arrived) {
-			delete(st.Signers, name)
-			continue
-		}
-		switch left := !slices.Contains(want.Signers, name); {
-		case !left:
-			c.Left, c.Silent = false, false
-		case c.Unsure:
-			st.drainAgain(now)
-			fallthrough
-		case !c.Left:
-			c.Unsure, c.Left, c.At = false, true, now
-			c.Silent = c.Silent || slices.ContainsFunc(st.Drift,
-				func(f finding.Finding) bool { return f.Code == codes.SignerSilent && f.Signer == name })
-		}
-		st.Signers[name] = c
-	}
-}
-
-// forgettable reports whether nothing is left to say of a signer that was taken out of the configuration: it
-// left before then, and the key that it used at sel was replaced. Of one that did not answer then, and so
-// may sign with it, people are informed until the next one is replaced, too.
-func (c Confirmed) forgettable(sel Selector, then time.Time) bool {
-	for _, key := range sel.keys() {
-		if key.ID == c.KeyID {
-			return false
-		}
-	}
-	last := len(sel.Past) - 1
-	replaced := slices.Contains(sel.Past, c.KeyID) && !(c.Silent && sel.Past[last] == c.KeyID)
-	return replaced && c.At.Before(then)
 }
 
 // CompleteSwitch enters the phase after a switch when all signers have confirmed

@@ -32,6 +32,7 @@ type DomainPlan struct {
 type Observation struct {
 	Selectors map[string]SelectorSeen
 	Signers   map[string]SignerSeen
+	Dismissed map[string]SignerSeen // signers that are no longer listed, and are in the configuration
 	Left      map[string]RecordSeen // what DNS shows at selectors that the domain had earlier, and that are not empty yet
 	Fetchers  map[string]bool       // signers that fetch private keys themselves
 	Probed    map[string]bool       // signers whose mail is looked at: they have left a key when mail proved it

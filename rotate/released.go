@@ -32,6 +32,12 @@ func (st *State) StillUsed(want Domain, seen Observation, lags map[string]time.D
 			until = at
 		}
 	}
+	for name, s := range seen.Dismissed {
+		used = used || st.MayUse(s) || s.Unheard != nil
+		if at := now.Add(lags[name]); at.After(until) {
+			until = at
+		}
+	}
 	r := *st.Released
 	if (used || !r.Unused) && until.After(r.LastUsed) {
 		r.LastUsed = until

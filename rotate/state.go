@@ -114,6 +114,7 @@ type Confirmed struct {
 	Unsure   bool      `json:"unsure,omitempty"` // it may have signed with something else since
 	Left     bool      `json:"left,omitempty"`   // it was taken out of the configuration, at At or before
 	Silent   bool      `json:"silent,omitempty"` // and did not answer when it was asked last
+	Signs    bool      `json:"signs,omitempty"`  // and said since that it signs with this key nevertheless
 }
 
 // Intent is an effect about to happen; it is written before the effect (I7).

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -201,18 +202,24 @@ func outcomeOf(err error) codes.Outcome {
 	return codes.OutcomeFailed
 }
 
-// forget has those of the signers that hold copies of private keys forget one. Each is asked only while the lease is
-// held: this process may be stopped between any two of them (I8).
-func (e *Engine) forget(ctx context.Context, signers []string, ref dkim.Ref, holds func() error) error {
-	for _, name := range signers {
-		f, ok := e.Signers[name].(ports.Forgetter)
-		if !ok {
+// forget has those of the domain's signers that hold copies of private keys forget one, and those that are no longer
+// listed be asked for it no more. Each is asked only while the lease is held: this process may be stopped between any
+// two of them (I8).
+func forget(ctx context.Context, r *run, ref dkim.Ref) error {
+	for _, name := range append(rotate.Dismissed(r.st, r.want.Signers), r.want.Signers...) {
+		var ask func(context.Context, []dkim.Ref) error
+		if f, ok := r.engine.Signers[name].(ports.Forgetter); ok && slices.Contains(r.want.Signers, name) {
+			ask = f.Forget
+		} else if w, ok := r.engine.Signers[name].(ports.Withdrawer); ok {
+			ask = w.Withdraw
+		}
+		if ask == nil {
 			continue
 		}
-		if err := holds(); err != nil {
+		if err := r.lease.Holds(); err != nil {
 			return err
 		}
-		if err := f.Forget(ctx, []dkim.Ref{ref}); err != nil {
+		if err := ask(ctx, []dkim.Ref{ref}); err != nil {
 			return err
 		}
 	}
@@ -227,11 +234,11 @@ func (e *Engine) signer(name string) (*batchedSigner, error) {
 	return nil, unknownSigner(name)
 }
 
-// lags returns how long after its activation each of the signers has surely changed.
-func (e *Engine) lags(signers []string) map[string]time.Duration {
-	lags := make(map[string]time.Duration, len(signers))
-	for _, name := range signers {
-		if s := e.Signers[name]; s != nil {
+// lagsOf returns how long after its activation each of the domain's signers has surely changed.
+func lagsOf(r *run) map[string]time.Duration {
+	lags := map[string]time.Duration{}
+	for _, name := range append(rotate.Dismissed(r.st, r.want.Signers), r.want.Signers...) {
+		if s := r.engine.Signers[name]; s != nil {
 			lags[name] = s.Lag()
 		}
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -97,11 +96,12 @@ func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State
 	p.once.Do(p.gather)
 	ask := func(ctx context.Context, signer string) (rotate.SignerSeen, error) {
 		if q := p.questions[signer]; q != nil {
-			return q.Call(ctx, following(want, have))
+			return q.Call(ctx, health.Following(want, have))
 		}
 		return rotate.SignerSeen{}, unknownSigner(signer)
 	}
-	seen := observe.Domain(ctx, want, have, p.Keys, p.Look, ask)
+	seen := observe.Domain(ctx, want, have, p.Keys, p.Look,
+		func(signer string) bool { return p.questions[signer] != nil }, ask)
 	seen.Fetchers, seen.Unmixed = fetchers(want.Signers, p.Signers), unmixed(want.Signers, p.Signers)
 	seen.Probed = probed(want.Signers, p.Signers)
 	return seen
@@ -144,23 +144,6 @@ func (p *Planner) gather() {
 		p.questions[name] = questions(name, s)
 	}
 }
-
-// following returns the key to which signers would be switched next, by its record.
-func following(want rotate.Domain, have rotate.State) dkim.SigningKey {
-	policy := health.Managing(want, have).Policy
-	s := cmp.Or(have.Target, policy.Other(have.Active)) // the first one where none is active
-	k := dkim.SigningKey{Name: dkim.Name{Domain: want.Name, Selector: s}}
-	if key := have.Selector(s).Wanted(); key != nil && !key.GivenUp() {
-		k.Record = key.Record
-	} else if key == nil && want.Policy.Key == dkim.Ed25519 {
-		k.Record = sampleEd25519
-	}
-	return k
-}
-
-// sampleEd25519 is the record of RFC 8463, appendix A.2: before the first key of a domain is made, a signer is asked
-// with it whether it can use one of its kind.
-const sampleEd25519 = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 
 func unknownSigner(name string) error {
 	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")

@@ -33,7 +33,7 @@ func (r *run) obey(ctx context.Context) error {
 	if h := r.st.OnHold; h != nil && h.KeyID == "" && h.By == "" {
 		h.By = r.engine.Actor
 	}
-	r.st.StillUsed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now())
+	r.st.StillUsed(r.want, r.seen, lagsOf(r), r.engine.Clock.Now())
 	for i := range events {
 		events[i].By = r.engine.Actor
 		r.engine.notify(events[i])

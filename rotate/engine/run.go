@@ -158,7 +158,7 @@ func (r *run) prepare(ctx context.Context) error {
 	for selector, seen := range r.seen.Selectors {
 		passing{r}.glimpsed(selector, seen)
 	}
-	if r.st.Heed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now()) {
+	if r.st.Heed(r.want, r.seen, lagsOf(r), r.engine.Clock.Now()) {
 		if err := r.save(ctx, r.drainBegun()...); err != nil {
 			return err
 		}
@@ -199,9 +199,10 @@ func (r *run) observe(ctx context.Context) {
 		if err != nil {
 			return rotate.SignerSeen{}, err
 		}
-		return signer.questions.Call(ctx, following(r.want, r.st))
+		return signer.questions.Call(ctx, health.Following(r.want, r.st))
 	}
-	r.seen = observe.Domain(ctx, r.want, r.st, r.keys, r.engine.Look, ask)
+	r.seen = observe.Domain(ctx, r.want, r.st, r.keys, r.engine.Look,
+		func(signer string) bool { return r.engine.signers[signer] != nil }, ask)
 	r.seen.Fetchers = fetchers(r.want.Signers, r.engine.Signers)
 	r.seen.Unmixed = unmixed(r.want.Signers, r.engine.Signers)
 	r.seen.Probed = probed(r.want.Signers, r.engine.Signers)

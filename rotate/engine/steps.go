@@ -262,8 +262,7 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		if err != nil {
 			return err
 		}
-		err = r.engine.forget(ctx, r.want.Signers, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}, r.lease.Holds)
-		if err != nil {
+		if err := forget(ctx, r, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
 			return err
 		}
 		r.st.Destroyed(s.Selector, old.KeyID)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // stillUnused asks every signer again, directly before something is done to the key at a selector that
@@ -19,7 +20,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		if err != nil {
 			return err
 		}
-		seen, err := signer.questions.Call(ctx, following(r.want, r.st))
+		seen, err := signer.questions.Call(ctx, health.Following(r.want, r.st))
 		seen.Err = err
 		r.seen.Signers[name] = seen
 		_, known := r.st.Signers[name]
@@ -30,7 +31,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		case err != nil && (!known || r.st.Spares(selector, keyID)):
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("%s of %s: signer %s did not answer which key it uses", what, r.name(selector), name),
-				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; nothing was changed"}
+				Hint: "make the signer answer, or take it out of the configuration if it is gone for good; nothing was changed"}
 		case err == nil && r.st.Released != nil && seen.Unheard != nil:
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: seen.Unheard,
 				What: fmt.Sprintf("%s of %s: another host of signer %s may sign with it", what, r.name(selector), name),
@@ -44,5 +45,10 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 			return err
 		}
 	}
-	return nil
+	for name := range r.seen.Dismissed {
+		seen, err := r.engine.signers[name].questions.Call(ctx, health.Following(r.want, r.st))
+		seen.Err = err
+		r.seen.Dismissed[name] = seen
+	}
+	return r.judge().HeldByDismissed(what, selector, keyID)
 }

@@ -42,7 +42,7 @@ func follows(st rotate.State, name, was string) bool {
 func rename(st *rotate.State, was, name string) {
 	if c, known := st.Signers[was]; known {
 		if _, both := st.Signers[name]; !both {
-			c.Unsure, c.Left, c.Silent = c.Unsure || c.Left, false, false // it was not asked since it left
+			c.Unsure, c.Left, c.Silent, c.Signs = c.Unsure || c.Left, false, false, false // it was not asked since it left
 			st.Signers[name] = c
 		}
 		delete(st.Signers, was)

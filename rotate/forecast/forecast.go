@@ -172,7 +172,8 @@ func (f *forecast) unnamed(s rotate.Step) rotate.Step {
 // copyObservation returns a copy whose maps can be changed.
 func copyObservation(seen rotate.Observation) rotate.Observation {
 	out := rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{},
-		Left: maps.Clone(seen.Left), Fetchers: seen.Fetchers, Probed: seen.Probed, Unmixed: seen.Unmixed}
+		Left: maps.Clone(seen.Left), Dismissed: seen.Dismissed,
+		Fetchers: seen.Fetchers, Probed: seen.Probed, Unmixed: seen.Unmixed}
 	for name, s := range seen.Selectors {
 		out.Selectors[name] = s
 	}

@@ -164,7 +164,7 @@ func (j *Judge) RevokeReason(s, from string) rotate.Reason {
 		return rotate.Reason{Code: codes.Purge, Message: "the domain was released, and no mail in flight needs the record"}
 	}
 	return rotate.Reason{Code: codes.Revoked, Message: "mail in flight signed with it fails from " + from + " on; " +
-		j.accepted(s, j.Now)}
+		j.accepted(s, j.Now) + dismissed{&j.view}.failing(s, from)}
 }
 
 // accepted says until when receivers may still accept a key that is revoked at at.

@@ -234,32 +234,6 @@ func (h *Check) rightful(selector, keyID string) bool {
 	return key != nil && key.ID == keyID && (selector == h.Have.Active || selector == h.Have.Target)
 }
 
-// LeftOver reports a signer that was taken out of the configuration and, as far as
-// is known, continues to sign. One that did not answer then is reported also when its key
-// was replaced, until the next turn replaces the one after it.
-func (h *Check) LeftOver(name string) *finding.Finding {
-	c := h.Have.Signers[name]
-	if slices.Contains(h.Want.Signers, name) {
-		return nil
-	}
-	sel := h.Have.Selector(c.Selector)
-	then, asks := "fails once that key is replaced", true
-	switch last := len(sel.Past) - 1; {
-	case h.inUse(c) && sel.Key.GivenUp():
-		then = "fails, because that key was revoked"
-	case h.inUse(c): // nothing fails yet, and whoever took it out mostly has stopped it
-		asks = false
-	case c.Silent && last >= 0 && sel.Past[last] == c.KeyID:
-		then = "fails, because that key was replaced"
-	default:
-		return nil
-	}
-	return &finding.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: asks,
-		Repair: "see to it that it does not sign any more, or list it again",
-		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s",
-			name, h.Want.Name, c.Selector, dkim.ShortID(c.KeyID), then)}
-}
-
 // cause returns the code of an error that stands behind several findings.
 func cause(err error) codes.Code {
 	if fault.CodeOf(err) == codes.StaleState {

@@ -34,6 +34,11 @@ func TestDrift(t *testing.T) {
 		s.Have.Earlier = rotate.Earlier{"a": {Key: key, Retired: []rotate.Retired{{KeyID: key.ID, Version: 1, Leaked: true}}}}
 		s.Seen.Left = map[string]rotate.RecordSeen{"a": {Sight: rotate.Sight{Values: values, Complete: true}}}
 	}
+	dismissed := func(s *scene, says rotate.SignerSeen) {
+		s.Want.Signers = []string{"mx1"}
+		delete(s.Seen.Signers, "mx2")
+		s.Seen.Dismissed = map[string]rotate.SignerSeen{"mx2": says}
+	}
 	unfound := map[codes.Code]bool{}
 	for _, code := range plantest.Codes(t, "Drift.") {
 		unfound[code] = true
@@ -243,6 +248,32 @@ func TestDrift(t *testing.T) {
 		}, "", ""},
 		"a signer left over": {plantest.Ready, func(s *scene) { s.Want.Signers = []string{"mx1"} },
 			"signer-left-over mx2", "list it again"},
+		"a signer left over that does not sign any more": {plantest.Ready, func(s *scene) { dismissed(s, rotate.SignerSeen{}) }, "", ""},
+		"a signer left over that signs with another key": {plantest.Ready,
+			func(s *scene) { dismissed(s, rotate.SignerSeen{Ref: plantest.RefTo("s9", 3)}) }, "", ""},
+		"a signer left over that says that it signs": {plantest.Ready,
+			func(s *scene) { dismissed(s, rotate.SignerSeen{Ref: plantest.RefTo("s1", 0)}) }, "signer-left-over mx2!",
+			"still signs its mail with s1 (key " + dkim.ShortID(plantest.Keys()[0].ID()) + "); that mail verifies, because"},
+		"a signer left over that says that it signs with a replaced key": {plantest.Ready, func(s *scene) {
+			dismissed(s, rotate.SignerSeen{Ref: plantest.RefTo("s1", 3)})
+			s.Have.Selectors["s1"].Past = []string{other.ID()}
+		}, "signer-left-over mx2!", "that mail fails, because that key was replaced / list mx2 at example.com again, or stop it"},
+		"a signer left over that says that it signs with a revoked key": {plantest.Ready, func(s *scene) {
+			dismissed(s, rotate.SignerSeen{Ref: plantest.RefTo("s2", 1)})
+			key := s.Have.Selectors["s2"].Key
+			key.Leaked, key.RevokedAt, key.Record = s.Now, s.Now, dkim.RevokedRecord(key.Record)
+			s.Show("s2", key.Record)
+		}, "signer-left-over mx2!", "that mail fails, because that key was revoked"},
+		"a signer left over that says that it signs with a compromised key": {plantest.Ready, func(s *scene) {
+			leak(s)
+			dismissed(s, rotate.SignerSeen{Ref: plantest.RefTo("s1", 0)})
+		}, "signer-left-over mx2!", "fails when that key, which is compromised, is revoked"},
+		"a signer left over that does not answer": {plantest.Ready,
+			func(s *scene) { dismissed(s, rotate.SignerSeen{Err: transient}) }, "signer-left-over mx2!",
+			"is not replaced before it says that it does not sign with it: ask: no route to host / make it answer"},
+		"a signer left over, another host of which is not heard of": {plantest.Ready,
+			func(s *scene) { dismissed(s, rotate.SignerSeen{Unheard: transient}) }, "signer-left-over mx2!",
+			"where it is gone for good, take it out of 'signers:', too"},
 		"a signer left over, its key revoked": {plantest.Ready, func(s *scene) {
 			s.Want.Signers = []string{"mx1"}
 			s.Have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: s.Have.Selectors["s2"].Key.ID, Left: true}

@@ -61,11 +61,13 @@ func (j *Judge) leftInUse(s string) bool {
 	says := func(name string) bool {
 		return j.Seen.Signers[name].Err == nil && j.Seen.Signers[name].At(s)
 	}
-	return slices.ContainsFunc(j.Want.Signers, says) || slices.ContainsFunc(j.Have.Former, func(f rotate.Former) bool {
+	former := func(f rotate.Former) bool {
 		c := j.Have.Signers[f.Signer]
 		left := f.Away || !f.Until.IsZero() || j.Have.Selectors[c.Selector] != nil && !c.Unsure
 		return f.Selector == s && !left
-	})
+	}
+	return slices.ContainsFunc(j.Want.Signers, says) || DismissedUse(j.Seen, s) ||
+		slices.ContainsFunc(j.Have.Former, former)
 }
 
 // ExposedLeft says that the key at a selector that the domain had earlier is compromised and that DNS may show it: it

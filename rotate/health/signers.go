@@ -71,8 +71,13 @@ func (j *Judge) Replaceable(s string, leaked bool) error {
 		if err := j.Seen.Signers[name].Err; err != nil && !leaked && !j.GoesWithout(name, s) {
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("replace the key of %s: signer %s did not answer which key it uses", j.Name(s), name),
-				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; " +
+				Hint: "make the signer answer, or take it out of the configuration if it is gone for good; " +
 					"until then the old key record stays"}
+		}
+	}
+	if key := j.Have.Selector(s).Key; !leaked && key != nil && !j.Replaced(s) {
+		if err := j.HeldByDismissed("replace the key", s, key.ID); err != nil {
+			return err
 		}
 	}
 	if j.Have.Phase != rotate.Ready && j.Have.Selector(s).Next != nil && j.Keeping(s) == KeyGone {

@@ -4,6 +4,7 @@ package observe
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -14,15 +15,16 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
-// Domain asks DNS, the keystore and the signers what there is for one domain, all at once. ask asks a signer.
+// Domain asks DNS, the keystore and the signers what there is for one domain, all at once. ask asks a signer; of those
+// that are no longer listed at the domain, such as can be asked.
 func Domain(ctx context.Context, want rotate.Domain, have rotate.State, keys ports.KeyReader, look ports.Looker,
-	ask func(context.Context, string) (rotate.SignerSeen, error)) rotate.Observation {
+	can func(signer string) bool, ask func(context.Context, string) (rotate.SignerSeen, error)) rotate.Observation {
 	want = health.Managing(want, have)
 	var (
 		mu   sync.Mutex
 		wg   sync.WaitGroup
 		seen = rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{},
-			Left: map[string]rotate.RecordSeen{}}
+			Dismissed: map[string]rotate.SignerSeen{}, Left: map[string]rotate.RecordSeen{}}
 	)
 	for _, s := range want.Policy.Selectors {
 		wg.Go(func() {
@@ -43,15 +45,20 @@ func Domain(ctx context.Context, want rotate.Domain, have rotate.State, keys por
 			seen.Left[s] = rotate.RecordSeen{Sight: sight, Err: err}
 		})
 	}
-	for _, signer := range want.Signers {
-		wg.Go(func() {
-			s := signerSeen(ctx, signer, ask)
-			s.Err = finding.WithThing(finding.Thing{Kind: finding.TheSigner, Signer: signer}, s.Err)
-			mu.Lock()
-			defer mu.Unlock()
-			seen.Signers[signer] = s
-		})
+	signers := func(names []string, into map[string]rotate.SignerSeen) {
+		for _, signer := range names {
+			wg.Go(func() {
+				s := signerSeen(ctx, signer, ask)
+				s.Err = finding.WithThing(finding.Thing{Kind: finding.TheSigner, Signer: signer}, s.Err)
+				mu.Lock()
+				defer mu.Unlock()
+				into[signer] = s
+			})
+		}
 	}
+	signers(want.Signers, seen.Signers)
+	signers(slices.DeleteFunc(rotate.Dismissed(have, want.Signers),
+		func(name string) bool { return !can(name) }), seen.Dismissed)
 	wg.Wait()
 	for _, name := range health.Elsewhere(have, seen) { // whether mail that is signed there verifies as it is
 		sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: name}, look)

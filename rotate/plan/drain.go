@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // The third step of the scheme: mail that was signed with the old key arrives.
@@ -14,14 +15,13 @@ import (
 // draining waits until no mail in flight needs the old key, then replaces it.
 func (p *planner) draining(busy bool) {
 	s := p.Have.Draining
-	drain := p.Have.Selector(s).DrainUnder(p.Want.Policy)
-	until := p.Have.SwitchedAt.Add(drain)
+	until := health.DrainedAt(&p.Judge, s)
 	leaked := p.Have.Leaked(s)
 	over := leaked || p.Replaced(s) || !p.Now.Before(until)
 	if len(p.Drifted()) > 0 && !p.Replaced(s) {
 		// A signer that drifted may have signed with the old selector until now:
 		// the drain starts again when it has come back (I2, I10).
-		over, until = false, p.Now.Add(drain)
+		over, until = false, p.Now.Add(p.Have.Selector(s).DrainUnder(p.Want.Policy))
 	}
 	switch {
 	case leaked:

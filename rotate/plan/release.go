@@ -103,6 +103,15 @@ func (j *draft) usersOfOurs() (users []string) {
 			users = append(users, fmt.Sprintf("signer %s: %s (%s)", name, fault.Text(seen.Unheard), fault.HintOf(seen.Unheard)))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(j.Seen.Dismissed)) {
+		seen := j.Seen.Dismissed[name]
+		switch ours := seen.Ours(j.Have); {
+		case seen.Err != nil || seen.Unheard != nil:
+			users = append(users, fmt.Sprintf("signer %s, no longer listed, did not answer which key it uses", name))
+		case ours.Selector != "":
+			users = append(users, fmt.Sprintf("signer %s, no longer listed, signs with %s", name, ours.Selector))
+		}
+	}
 	return users
 }
 
@@ -110,7 +119,7 @@ func (j *draft) usersOfOurs() (users []string) {
 // sign with what is to be purged.
 func (p *planner) warnDismissed() {
 	for _, name := range slices.Sorted(maps.Keys(p.Have.Signers)) {
-		if f := p.LeftOver(name); f != nil {
+		if _, asked := p.Seen.Dismissed[name]; !asked && p.LeftOver(name) != nil {
 			p.warn(codes.SignerLeftOver, finding.Thing{Signer: name}, "signer %s signed with %s and is no longer listed; "+
 				"dkimbot does not ask it any more: make sure that it no longer signs with it, or list it again", name,
 				p.Have.Signers[name].Selector)

@@ -88,7 +88,8 @@ func emptyEarlier(p *planner) {
 		if follow.Unused(p.Have, s) || exposed && !noted {
 			until = p.Now
 		}
-		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].At(s) })
+		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].At(s) }) ||
+			health.DismissedUse(p.Seen, s)
 		if p.Have.Selectors[s] != nil || p.Have.Earlier.Emptied(s) || until.IsZero() || uses ||
 			len(p.silentUsers(s)) > 0 {
 			continue

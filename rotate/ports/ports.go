@@ -73,6 +73,13 @@ type Forgetter interface {
 	Forget(ctx context.Context, keys []dkim.Ref) error
 }
 
+// Withdrawer is implemented by signers for which it is noted somewhere what they are asked for.
+type Withdrawer interface {
+	// Withdraw ends that a signer is asked for keys that are gone: it was taken off a domain's list, and is given no other
+	// one. What it signs with is not changed.
+	Withdraw(ctx context.Context, keys []dkim.Ref) error
+}
+
 // Fetcher is implemented by signers that may fetch private keys themselves.
 type Fetcher interface {
 	// Fetches reports whether the signer does: then it can be switched to a key by its name and

@@ -25,6 +25,14 @@ func (w Wrapped) Forgets() bool {
 	return ok
 }
 
+// Withdraw implements Withdrawer.
+func (w Wrapped) Withdraw(ctx context.Context, keys []dkim.Ref) error {
+	if s, ok := w.Signer.(Withdrawer); ok {
+		return s.Withdraw(ctx, keys)
+	}
+	return nil
+}
+
 // Fetches implements Fetcher.
 func (w Wrapped) Fetches() bool {
 	f, ok := w.Signer.(Fetcher)

@@ -34,11 +34,12 @@ func TestWrappedLosesNoAbility(t *testing.T) {
 		t.Errorf("only %d methods of ports that signers may implement were found", found)
 	}
 	var (
-		_ Forgetter = Wrapped{}
-		_ Fetcher   = Wrapped{}
-		_ Unmixed   = Wrapped{}
-		_ Screener  = Wrapped{}
-		_ Several   = Wrapped{}
-		_ Prober    = Wrapped{}
+		_ Forgetter  = Wrapped{}
+		_ Fetcher    = Wrapped{}
+		_ Withdrawer = Wrapped{}
+		_ Unmixed    = Wrapped{}
+		_ Screener   = Wrapped{}
+		_ Several    = Wrapped{}
+		_ Prober     = Wrapped{}
 	)
 }

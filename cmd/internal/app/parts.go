@@ -85,7 +85,7 @@ func vaultAuth(a config.VaultAuth) vault.Auth {
 	return vault.Token{Token: a.Token.Read}
 }
 
-// newSigners makes the signers that domains use.
+// newSigners makes the signers that domains use, and those that they may have used: such are asked what they sign with.
 func newSigners(cfg *config.Config) (map[string]ports.Signer, error) {
 	out := map[string]ports.Signer{}
 	for _, d := range cfg.Domains {
@@ -97,6 +97,14 @@ func newSigners(cfg *config.Config) (map[string]ports.Signer, error) {
 			if err != nil {
 				return nil, err
 			}
+			out[name] = s
+		}
+	}
+	for name, s := range cfg.Signers {
+		if out[name] != nil {
+			continue
+		}
+		if s, err := s.Open(); err == nil { // else it can't be asked, and nothing needs it
 			out[name] = s
 		}
 	}

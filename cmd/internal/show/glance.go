@@ -80,7 +80,7 @@ func likeness(st rotate.State) string {
 		fmt.Fprintln(&b, name, role(name, st), kindOfKey(sel.Key), kindOfKey(sel.Next))
 	}
 	for _, name := range sortedKeys(st.Signers) {
-		fmt.Fprintln(&b, name, st.Signers[name].Selector, st.Signers[name].Left)
+		fmt.Fprintln(&b, name, st.Signers[name].Selector, st.Signers[name].Left, st.Signers[name].Signs)
 	}
 	for _, f := range st.Drift {
 		fmt.Fprintln(&b, f.Code, f.Selector, f.Signer, f.Asks, f.Cause)

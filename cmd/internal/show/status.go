@@ -38,7 +38,11 @@ func (t domain) body() {
 	for _, name := range sortedKeys(st.Signers) {
 		c := st.Signers[name]
 		if c.Left {
-			fmt.Fprintf(t.W, "  signer %s, no longer listed since %s, signed with %s, %s\n", name, t.At(c.At), c.Selector,
+			signs := "signed"
+			if c.Signs {
+				signs = "still signs"
+			}
+			fmt.Fprintf(t.W, "  signer %s, no longer listed since %s, %s with %s, %s\n", name, t.At(c.At), signs, c.Selector,
 				keyWords(c.KeyID, "no key"))
 			continue
 		}

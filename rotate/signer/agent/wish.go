@@ -55,6 +55,21 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	return err
 }
 
+// Withdraw ends that the agent is asked for keys that are gone, of domains that its signer is no longer listed at. Its
+// host continues to sign with what it has, and to report that.
+func (s *Signer) Withdraw(ctx context.Context, keys []dkim.Ref) error {
+	_, err := s.change(ctx, func(v *view, _ int64) (changed bool) {
+		for _, k := range keys {
+			if w, asked := v.wish.Keys[k.Domain]; asked && w.KeyID == k.KeyID {
+				delete(v.wish.Keys, k.Domain)
+				changed = true
+			}
+		}
+		return changed
+	})
+	return err
+}
+
 // ask puts into the wish what is wanted, and reports whether that changes anything. A signer that has left what is
 // wanted since, or drifted meanwhile, is asked again.
 func (s *Signer) ask(v *view, keys []dkim.SigningKey, sequence int64) (changed bool) {
