@@ -27,6 +27,11 @@ func (f Finding) Vague() bool {
 		codes.SignerSilent}, f.Code)
 }
 
+// Unasked findings say that what they are about could not be asked.
+func (f Finding) Unasked() bool {
+	return f.Code == codes.RecordUnseen || f.Code == codes.KeyUnread || f.Code == codes.SignerSilent
+}
+
 // Thing is what a finding is about: a selector's record, its key in the keystore, a signer.
 func (f Finding) Thing() Thing {
 	kind := TheRecord
@@ -59,8 +64,7 @@ func Dated(found, known []Finding) []Finding {
 	}
 	for _, k := range known {
 		vague := func(f Finding) bool {
-			return f.Thing() == k.Thing() &&
-				(f.Code == codes.RecordUnseen || f.Code == codes.KeyUnread || f.Code == codes.SignerSilent)
+			return f.Thing() == k.Thing() && f.Unasked()
 		}
 		if slices.ContainsFunc(found, vague) && !slices.ContainsFunc(out, k.Same) {
 			out = append(out, k)

@@ -102,6 +102,16 @@ func TestLies(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a selector that is no name", func(t *testing.T) {
+		m.signs(func(d string, b []byte) []byte {
+			return bytes.Replace(k.with("s1")(d, b), []byte("s=s1;"), []byte("s=s1\x1b[31m;"), 1)
+		})
+		err := p.Judge(p.Send(t.Context(), []string{"a.example"}, nil)[0], "")
+		if faulttest.Shown(t, err); err == nil || strings.Contains(err.Error(), "another domain") ||
+			!strings.Contains(err.Error(), "its selector is not a name of letters, digits and hyphens") {
+			t.Error(err)
+		}
+	})
 	t.Run("a record that shows another key", func(t *testing.T) {
 		m.signs(k.with("s1"))
 		k.all["s1"] = other

@@ -53,6 +53,9 @@ var ErrUnchecked = errors.New("DNS is not asked (verify.mode none)")
 // errForeign stands for a signature of another domain, which is not looked up.
 var errForeign = errors.New("a signature of another domain is not verified")
 
+// errBadSelector stands for a signature that names no key which DNS could show.
+var errBadSelector = errors.New("its selector is not a name of letters, digits and hyphens, so DNS was not asked")
+
 // signatures reads the signatures of a message of the domain. Its own are verified against DNS, or where that is not
 // asked against the given key.
 func signatures(ctx context.Context, message []byte, domain string, records Records,
@@ -156,8 +159,11 @@ func (v *verification) verify(ctx context.Context, message []byte, signs []*Sign
 func (v *verification) lookup(ctx context.Context, name string) ([]string, error) {
 	selector, ok := strings.CutSuffix(strings.ToLower(name), "._domainkey."+v.domain)
 	n := dkim.Name{Domain: v.domain, Selector: selector}
-	if !ok || n.Check() != nil {
+	if !ok {
 		return nil, errForeign
+	}
+	if n.Check() != nil {
+		return nil, errBadSelector
 	}
 	values, err := v.records(ctx, n)
 	if errors.Is(err, ErrUnchecked) && !v.key.IsZero() {

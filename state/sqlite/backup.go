@@ -58,6 +58,10 @@ func copied(ctx context.Context, from, to, attempt, change string,
 	if err != nil {
 		return Copied{}, err
 	}
+	if there, err := os.Stat(to); err == nil && attempt == "back up" && !there.Mode().IsRegular() && !there.IsDir() {
+		return Copied{}, fault.Lasting(attempt, fmt.Errorf("%s is not a file, and a database is not written in one go", to),
+			"name a file that is not there yet, and hand it on when it is whole")
+	}
 	if to, err = place(to); err != nil {
 		return Copied{}, err
 	}

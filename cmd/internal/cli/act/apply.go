@@ -48,7 +48,7 @@ progress.`,
 			if err != nil {
 				return err
 			}
-			r := run{p, cmd, cfg}
+			r := run{Program: p, cmd: cmd, cfg: cfg}
 			doc, err := r.readPlan(args[0])
 			if err != nil {
 				return r.refused(err)

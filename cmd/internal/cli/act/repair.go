@@ -24,13 +24,14 @@ record that vanished is published again. A signer that lost its key gets it from
 Beside that, it takes the steps that are due, as 'dkimbot rotate --due' does. A record or key
 that dkimbot did not make is reported and left alone.
 
-It starts no rotation ahead of its schedule. Where nothing is missing, nothing is changed.`,
+It starts no rotation ahead of its schedule. Where nothing is missing, nothing is changed. Where a
+signer, the keystore or DNS can't be asked, it ends with an error (exit code 1, or 4 for some domains).`,
 		Example: `  dkimbot repair --dry-run                        # show what would be put back
   dkimbot repair
   dkimbot repair --domain example.com --wait`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return instruct(p, cmd, job{choose: console.Choose, names: domains,
-				request: rotate.Request{Patient: true}, dryRun: dryRun, wait: wait})
+				request: rotate.Request{Patient: true}, dryRun: dryRun, wait: wait, looks: true})
 		},
 	}
 	f := cmd.Flags()

@@ -3,6 +3,7 @@
 package act
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/scheduler"
 )
 
@@ -37,15 +39,16 @@ func patienceOf(wait bool) engine.Patience {
 // run is a command at work on the domains of a configuration.
 type run struct {
 	*console.Program
-	cmd *cobra.Command
-	cfg *config.Config
+	cmd   *cobra.Command
+	cfg   *config.Config
+	looks bool // see job
 }
 
 // begin loads the configuration and the domains of it that a command is to work on.
 func begin(p *console.Program, cmd *cobra.Command, names []string,
 	choose console.Chooser) (run, []rotate.Domain, error) {
 	cfg, domains, err := p.LoadFor(cmd, names, choose)
-	return run{p, cmd, cfg}, domains, err
+	return run{Program: p, cmd: cmd, cfg: cfg}, domains, err
 }
 
 // refused notifies those whom the configuration names of an error that ended the command before
@@ -58,6 +61,7 @@ type job struct {
 	names        []string
 	request      rotate.Request
 	dryRun, wait bool
+	looks        bool // it is to look at everything: what can't be asked is a failure
 }
 
 // instruct gives the domains what a person wants done, and carries it out.
@@ -69,6 +73,7 @@ func instruct(p *console.Program, cmd *cobra.Command, j job) error {
 	if j.dryRun {
 		return inspect.Planning{Program: p, Form: p.PlanForm(), Request: j.request}.Show(cmd.Context(), r.cfg, domains)
 	}
+	r.looks = j.looks
 	return r.refused(r.settle(domains, j.request, false, patienceOf(j.wait)))
 }
 
@@ -92,13 +97,26 @@ func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patie
 	var results []engine.Result
 	s.Progress.Expect(domains)
 	s.Engine.SettleAll(ctx, tasks(domains, req), patience, s.Progress.Waiting,
-		s.Into(&results, show.ResultOf(len(domains))))
+		r.looked(s.Into(&results, show.ResultOf(len(domains)))))
 	s.Progress.Stop()
 	err = r.end(s, results, domains, beside)
 	if due && err == nil {
 		s.Notifier.Beat()
 	}
 	return err
+}
+
+// looked gives a result on. Where the command was to look at everything, and something could not be asked, that is its
+// error: nothing else failed, and yet the domain was not looked at.
+func (r run) looked(next func(engine.Result)) func(engine.Result) {
+	return func(res engine.Result) {
+		if r.looks && res.Err == nil && slices.ContainsFunc(res.State.Drift, finding.Finding.Unasked) {
+			res.Err = fault.Temporary("look at "+res.Domain, errors.New("not everything could be asked; see the drift"),
+				"correct what the drift names, and run 'dkimbot repair --domain "+res.Domain+
+					"' again; dkimbot also asks again by itself")
+		}
+		next(res)
+	}
 }
 
 // tasks ask the same of each of the domains.

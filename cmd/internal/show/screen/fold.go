@@ -71,11 +71,11 @@ func (f fold) line(out *bytes.Buffer, line string) {
 	}
 }
 
-// wordEnd is where the first word of the text ends; a quoted command that fits into most columns
+// wordEnd is where the first word of the text ends; what stays together and fits into most columns
 // is a word.
 func wordEnd(text string, most int) int {
 	begin := 0
-	if quoted := commandQuoted.FindString(text); utf8.RuneCountInString(quoted) <= most {
+	if quoted := together.FindString(text); utf8.RuneCountInString(quoted) <= most {
 		begin = len(quoted)
 	}
 	if end := strings.IndexByte(text[begin:], ' '); end >= 0 {
@@ -84,7 +84,8 @@ func wordEnd(text string, most int) int {
 	return len(text)
 }
 
-// commandQuoted is a command between quotes at the begin of a text, perhaps in brackets.
-var commandQuoted = regexp.MustCompile(`^\(?'[^'\n]+'`)
+// together is what stays on one line at the begin of a text: a command between quotes, perhaps in brackets, and a key
+// with its id.
+var together = regexp.MustCompile(`^\(?'[^'\n]+'|^\(?key [0-9a-f]{12}\b`)
 
 func (f fold) columns(s string) int { return utf8.RuneCountInString(f.colour.ReplaceAllString(s, "")) }

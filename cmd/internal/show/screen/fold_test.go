@@ -22,6 +22,8 @@ func TestFolded(t *testing.T) {
 			"  hint: look at it, and then run\n        'dkimbot rotate --all'."},
 		"a command in brackets": {"the next step is the one (run 'dkimbot a b' or 'dkimbot c d'), said so",
 			"the next step is the one (run\n      'dkimbot a b' or 'dkimbot c d'),\n      said so"},
+		"a key": {"  2026-11-28  done  it is  key 8ece899449e8  version 2",
+			"  2026-11-28  done  it is\n        key 8ece899449e8  version 2"},
 		"don't": {"it doesn't matter what they don't say, it isn't this",
 			"it doesn't matter what they don't say,\n      it isn't this"},
 		"a long word": {"  " + strings.Repeat("x", 60) + " y", "  " + strings.Repeat("x", 60) + "\n        y"},
