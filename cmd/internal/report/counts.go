@@ -2,10 +2,12 @@ package report
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Counts is how many of the domains stand how: the summary of `status --json`.
@@ -96,13 +98,20 @@ func Overdue(st rotate.State, now time.Time) bool {
 	return st.Released == nil && st.Next != nil && now.Sub(st.Next.At) > late
 }
 
+// HasLeaked reports whether a key of the domain is compromised, also one at a selector that the domain has left, until
+// it is revoked.
+func HasLeaked(st rotate.State) bool {
+	for _, s := range st.Selectors {
+		if s.Key != nil && !s.Key.Leaked.IsZero() {
+			return true
+		}
+	}
+	return slices.ContainsFunc(st.Drift, func(f finding.Finding) bool { return f.Code == codes.RecordExposed })
+}
+
 // NeedsAttention reports that a person may want to know more of the domain than its phase.
 func NeedsAttention(st rotate.State, now time.Time) bool {
-	leaked := false
-	for _, s := range st.Selectors {
-		leaked = leaked || s.Key != nil && !s.Key.Leaked.IsZero()
-	}
-	return leaked || st.Failures > 0 || len(st.Drift) > 0 || len(st.Held) > 0 || Overdue(st, now)
+	return HasLeaked(st) || st.Failures > 0 || len(st.Drift) > 0 || len(st.Held) > 0 || Overdue(st, now)
 }
 
 // Gist returns what a line about a domain needs, without what only a domain that is shown whole needs: where there

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Fleet is where all domains stand.
@@ -85,7 +82,7 @@ func (f Fleet) metrics(now time.Time) (out []prometheus.Metric) {
 		if s := st.Selectors[st.Active]; s != nil && s.Key != nil {
 			oldest = earlier(oldest, s.Key.StoredAt)
 		}
-		if hasLeaked(st) {
+		if report.HasLeaked(st) {
 			leaked++
 		}
 		of := map[string]bool{}
@@ -124,20 +121,6 @@ func (f Fleet) due(now time.Time) (n int) {
 		}
 	}
 	return n
-}
-
-// hasLeaked reports whether a key of the domain is compromised, also one at a selector that the domain has left, until
-// it is revoked.
-func hasLeaked(st rotate.State) bool {
-	if slices.ContainsFunc(st.Drift, func(f finding.Finding) bool { return f.Code == codes.RecordExposed }) {
-		return true
-	}
-	for _, s := range st.Selectors {
-		if s.Key != nil && !s.Key.Leaked.IsZero() {
-			return true
-		}
-	}
-	return false
 }
 
 // earlier returns the earlier of two times; the zero time is none.
