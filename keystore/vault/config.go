@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Config says where keys are kept and how to log in.
@@ -96,6 +98,13 @@ func newClient(cfg Config) (*api.Client, error) {
 			"set keystore.address or VAULT_ADDR to a URL such as https://vault.example.com:8200")
 	}
 	if cfg.CAFile != "" {
+		// Who else can write it can have token and keys sent to a Vault of his own.
+		f, err := safefile.OpenTrusted(cfg.CAFile, 1<<20)
+		if err != nil {
+			return nil, fault.Lasting(what+": read "+cfg.CAFile, safefile.Cause(err), cmp.Or(safefile.Remedy(err),
+				"set keystore.ca_file to a readable file with the authority's certificate in PEM"))
+		}
+		f.Close()
 		if err := conf.ConfigureTLS(&api.TLSConfig{CACert: cfg.CAFile}); err != nil {
 			return nil, fault.Lasting(what+": read "+cfg.CAFile, err,
 				"set keystore.ca_file to a readable file with the authority's certificate in PEM")

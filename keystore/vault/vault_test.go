@@ -8,6 +8,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -196,13 +198,14 @@ func TestConfig(t *testing.T) {
 		"broken URL":    {func(c *vault.Config) { c.Address = "http://[::1" }, "keystore.address"},
 		"password in URL": {func(c *vault.Config) { c.Address = "https://user:hunter2@vault.example.com" },
 			"keystore.address"},
-		"other scheme":     {func(c *vault.Config) { c.Address = "ftp://vault.example.com" }, "keystore.address"},
-		"CA file missing":  {func(c *vault.Config) { c.CAFile = "/nonexistent/ca.pem" }, "keystore.ca_file"},
-		"CA file is no CA": {func(c *vault.Config) { c.CAFile = "vault_test.go" }, "keystore.ca_file"},
-		"mount escapes":    {func(c *vault.Config) { c.Mount = "../sys" }, "keystore.mount"},
-		"prefix escapes":   {func(c *vault.Config) { c.Prefix = "dkim/../../sys" }, "keystore.prefix"},
-		"prefix and query": {func(c *vault.Config) { c.Prefix = "dkim?x" }, "keystore.prefix"},
-		"double slash":     {func(c *vault.Config) { c.Prefix = "a//b" }, "keystore.prefix"},
+		"other scheme":      {func(c *vault.Config) { c.Address = "ftp://vault.example.com" }, "keystore.address"},
+		"CA file missing":   {func(c *vault.Config) { c.CAFile = "/nonexistent/ca.pem" }, "keystore.ca_file"},
+		"CA file is no CA":  {func(c *vault.Config) { c.CAFile = empty(t, 0o644) }, "keystore.ca_file"},
+		"CA file of others": {func(c *vault.Config) { c.CAFile = empty(t, 0o666) }, "chmod go-w"},
+		"mount escapes":     {func(c *vault.Config) { c.Mount = "../sys" }, "keystore.mount"},
+		"prefix escapes":    {func(c *vault.Config) { c.Prefix = "dkim/../../sys" }, "keystore.prefix"},
+		"prefix and query":  {func(c *vault.Config) { c.Prefix = "dkim?x" }, "keystore.prefix"},
+		"double slash":      {func(c *vault.Config) { c.Prefix = "a//b" }, "keystore.prefix"},
 	} {
 		t.Run(title, func(t *testing.T) {
 			cfg := good
@@ -330,4 +333,14 @@ func weakKey(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+}
+
+// empty returns an empty file with that mode.
+func empty(t *testing.T, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, mode)); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

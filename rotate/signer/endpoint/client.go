@@ -79,8 +79,8 @@ func New(of Service) (*Client, error) {
 	transport.MaxResponseHeaderBytes = maxExcuse
 	if of.CAFile != "" {
 		var err error
-		if transport.TLSClientConfig.RootCAs, err = authority(of.CAFile); err != nil {
-			return nil, fault.Lasting("set up signer "+of.Signer, err, "correct ca_file")
+		if transport.TLSClientConfig.RootCAs, err = Authority(of.CAFile); err != nil {
+			return nil, fault.Lasting("set up signer "+of.Signer, err, CorrectAuthority(err))
 		}
 	}
 	return &Client{of: of, http: &http.Client{Transport: transport,
@@ -88,9 +88,26 @@ func New(of Service) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
-// authority reads certificates.
-func authority(path string) (*x509.CertPool, error) {
-	data, err := safefile.Read(path, 1<<20)
+// CorrectAuthority is the way out of an error of Authority.
+func CorrectAuthority(err error) string {
+	if remedy := safefile.Remedy(err); remedy != "" {
+		return "correct ca_file; " + remedy
+	}
+	return "correct ca_file"
+}
+
+// maxAuthority is far above any list of certificates.
+const maxAuthority = 1 << 20
+
+// Authority reads certificates from a file that nobody else can write: who can, can have credentials and keys sent
+// to a host of his own.
+func Authority(path string) (*x509.CertPool, error) {
+	f, err := safefile.OpenTrusted(path, maxAuthority)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	defer f.Close()
+	data, err := safefile.ReadAll(f, maxAuthority)
 	if err != nil {
 		return nil, fmt.Errorf("read ca_file: %w", err)
 	}

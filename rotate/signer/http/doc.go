@@ -27,5 +27,8 @@
 // signs before and after each switch. With Config.Milter, what signs is asked by a message that is never delivered
 // (see package milter).
 //
+// Other users of the host can't come between: of this host it uses the files of token and ca_file alone, and a
+// secret that others may read or write is refused when it is read.
+//
 // It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
 package http

@@ -2,6 +2,7 @@ package http
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -184,11 +185,16 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: %s, %v", url, c.URL, err)
 		}
 	}
+	open := filepath.Join(t.TempDir(), "ca.pem") // who else can write it has the token sent elsewhere
+	if err := errors.Join(os.WriteFile(open, nil, 0o600), os.Chmod(open, 0o666)); err != nil {
+		t.Fatal(err)
+	}
 	for _, edit := range []func(*Config){
 		func(c *Config) { c.Token = settings.Secret{} },
 		func(c *Config) { c.Token = settings.Inline("two words") },
 		func(c *Config) { c.CAFile = "/no/such/file" },
 		func(c *Config) { c.CAFile = "/dev/null" },
+		func(c *Config) { c.CAFile = open },
 	} {
 		c := Defaults()
 		c.URL, c.Token = "https://mail.example.com/dkim", settings.Inline(token)

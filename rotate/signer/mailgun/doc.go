@@ -20,6 +20,9 @@
 //
 // Mailgun takes RSA keys of 1024 and 2048 bits, and 300 requests a minute for an account.
 //
+// Other users of the host can't come between: of this host it uses the file of the API key alone, and a
+// secret that others may read or write is refused when it is read.
+//
 // It may import rotate/codes, rotate/dkim, rotate/fault, rotate/preflight, rotate/settings and the packages of
 // rotate/signer.
 package mailgun

@@ -3,17 +3,14 @@ package rspamd
 import (
 	"cmp"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/endpoint"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd/maps"
@@ -296,8 +293,8 @@ func (c *Config) Open(name string, secrets settings.Secrets) (signer.Signer, err
 		r.TLS = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 		if c.CAFile != "" {
 			var err error
-			if r.TLS.RootCAs, err = authority(c.CAFile); err != nil {
-				return nil, fault.Lasting("set up signer "+name, err, "correct ca_file")
+			if r.TLS.RootCAs, err = endpoint.Authority(c.CAFile); err != nil {
+				return nil, fault.Lasting("set up signer "+name, err, endpoint.CorrectAuthority(err))
 			}
 		}
 	}
@@ -314,17 +311,4 @@ func (c *Config) witness(name string) milter.Witness {
 		Remedy: "see what rspamd's log says of dkim_signing, and whether its configuration has the maps, " +
 			"hashes or secrets of " +
 			"this signer; where its maps are not watched it may take minutes, and it is asked again by itself"}
-}
-
-// authority reads certificates.
-func authority(path string) (*x509.CertPool, error) {
-	data, err := safefile.Read(path, 1<<20)
-	if err != nil {
-		return nil, fmt.Errorf("read ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		return nil, errors.New("ca_file " + path + " holds no certificate")
-	}
-	return pool, nil
 }

@@ -22,5 +22,8 @@
 // as no key: the first switch replaces it. SES keeps no other keys than the one that signs, so there is
 // nothing to forget, and nothing of others that could be lost.
 //
+// Other users of the host can't come between: of this host it uses the files of the credentials alone, and a
+// secret that others may read or write is refused when it is read.
+//
 // It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
 package ses

@@ -29,5 +29,8 @@
 // The domain's dkimManagement must be Manual, or Stalwart would rotate by itself. Whether a message is signed at all is
 // said by dkimSignDomain of Stalwart's SenderAuth.
 //
+// Other users of the host can't come between: of this host it uses the files of token and ca_file alone, and a
+// secret that others may read or write is refused when it is read.
+//
 // It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
 package stalwart

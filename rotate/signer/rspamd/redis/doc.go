@@ -18,5 +18,8 @@
 //
 // Every request is about single fields, so that processes which work for different domains don't meet (I8).
 //
+// Other users of the host can't come between: of this host it uses the files of password and ca_file alone, and a
+// secret that others may read or write is refused when it is read.
+//
 // It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
 package redis
