@@ -17,8 +17,10 @@ type Sight struct {
 	Wildcard []string // what a wildcard shows there instead, where nothing stands; resolvers may keep it for TTL
 	Complete bool     // every server shows the same set
 	Silent   bool     // it is not complete only because servers did not answer: all that did show the same set
-	Lagging  []string // servers that answer otherwise than most, or not at all, for people
-	Bogus    []string // servers whose answers validating resolvers reject, and why; then it is not complete
+	// where it is not complete: what each server that answers shows, by the name that Lagging gives it
+	Shown   map[string][]string
+	Lagging []string // servers that answer otherwise than most, or not at all, for people
+	Bogus   []string // servers whose answers validating resolvers reject, and why; then it is not complete
 	// why it was not checked that the zone above leads to its signatures; "" when it was, or there are none
 	Chain     string
 	TTL       time.Duration // the largest TTL seen at the name; 0 when nothing is there

@@ -84,7 +84,7 @@ type Key struct {
 	Record      string    `json:"record"`  // the key record, as published
 	StoredAt    time.Time `json:"stored_at,omitzero"`
 	PublishedAt time.Time `json:"published_at,omitzero"`
-	// first seen at every authoritative server since it was last published; in a flight, at all that answer
+	// first seen at every authoritative server since it was last published; in a flight, at those that are enough
 	VerifiedAt time.Time     `json:"verified_at,omitzero"`
 	Unasked    bool          `json:"unasked,omitempty"`   // DNS was not asked whether it shows (verify.mode none)
 	CacheWait  time.Duration `json:"cache_wait,omitzero"` // how long resolvers may continue answering from before the change

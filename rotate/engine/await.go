@@ -63,7 +63,9 @@ func (r *run) untested(selector string, key *rotate.Key) bool {
 // sawIt notes what was seen of a record, and who was asked.
 func (r *run) sawIt(ctx context.Context, s rotate.Step, key *rotate.Key, sight rotate.Sight, tested string) error {
 	r.saw = sight.ShowIt() + "; " + tested
-	if sight.Silent {
+	if health.Enough(r.judge(), s.Selector) {
+		r.saw = health.EnoughNote(r.judge(), s.Selector) + "; " + tested
+	} else if sight.Silent {
 		r.saw = "all servers that answer show it, but not all answer (" + strings.Join(sight.Lagging, "; ") + "); " + tested
 	}
 	if !sight.Silent || r.judge().Flight(s.Selector) {
@@ -111,6 +113,9 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			return seen.Sight.Values[0], nil
 		case health.Foreign:
 			return "", p.ForeignRecord(selector, seen.Sight)
+		}
+		if health.Enough(p, selector) {
+			return health.ShownOf(p, selector), nil
 		}
 		if p.Opposed(selector) && p.Flight(selector) {
 			key.VerifiedAt = time.Time{} // that was while this server did not answer

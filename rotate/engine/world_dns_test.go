@@ -152,6 +152,7 @@ func (w *world) checkUse(h *host, u *use) {
 			case dkim.Serves(c.value, u.record) || c.brief:
 			case !from.Before(until) || !to.After(u.from.Add(-memory)): // neither during the use nor remembered
 			case c.fault && !from.Before(u.from): // dkimbot could not prevent it
+			case u.rescue: // all mail failed: what the servers that lag show can't make that worse
 			case c.fault && u.urgent: // nor while it flees from a compromised key and can't ask DNS
 			case c.fault && c.value != "" && !from.Before(w.firstUse(u)):
 				// the key was in use already: a signer that comes back to it need not wait for days

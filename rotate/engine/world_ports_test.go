@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -166,7 +167,10 @@ func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) 
 		}
 	}
 	if !s.Complete {
-		s.Lagging = []string{"ns2 lags"}
+		s.Lagging, s.Shown = []string{"ns2 lags"}, map[string][]string{}
+		for i, v := range servers {
+			s.Shown[fmt.Sprint("ns", i+1)] = slices.DeleteFunc([]string{v}, func(v string) bool { return v == "" })
+		}
 	}
 	if p.shows != nil {
 		p.shows(&s)

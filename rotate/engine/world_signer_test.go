@@ -44,6 +44,7 @@ type use struct {
 	noted    bool      // dkimbot has seen it and written something since
 	urgent   bool      // it began because another key was compromised
 	excused  bool      // nothing could have saved this mail
+	rescue   bool      // it began because another key was revoked, so that all mail failed
 }
 
 // hostLag is how long after an activation mail may still be signed with the old key.
@@ -94,7 +95,8 @@ func (h *host) begin(ref dkim.Ref, lag time.Duration) *use {
 		h.world.Errorf("I1: %s is to sign with %s and has no private key", h.name, ref.Name)
 		return nil
 	}
-	u := &use{ref: ref, record: plantest.Record(key), from: now, urgent: h.world.urgently(ref)}
+	u := &use{ref: ref, record: plantest.Record(key), from: now, urgent: h.world.urgently(ref),
+		rescue: h.world.rescues(ref, old)}
 	h.uses = append(h.uses, u)
 	return u
 }
@@ -110,6 +112,28 @@ func (w *world) urgently(ref dkim.Ref) bool {
 		}
 	}
 	return w.fleeing
+}
+
+// rescues reports whether a signer that is to leave a compromised key comes to ref, which a server shows, from one whose
+// record is gone, or that no server shows which lacks the one of ref; whoever comes to it later does not wait either.
+func (w *world) rescues(ref dkim.Ref, left *use) bool {
+	for _, h := range w.hosts {
+		if slices.ContainsFunc(h.uses, func(u *use) bool { return u.ref == ref && u.rescue }) {
+			return true
+		}
+	}
+	if !w.fleeing || !slices.Contains(w.shown(ref.Name.String()), plantest.Record(w.backups[ref])) {
+		return false
+	}
+	if left == nil {
+		return true
+	}
+	before, after := w.shown(left.ref.Name.String()), w.shown(ref.Name.String())
+	loses := false // one that shows what it leaves, and not what it comes to
+	for i := range after {
+		loses = loses || before[i] == left.record && after[i] != plantest.Record(w.backups[ref])
+	}
+	return before[0] != left.record || !loses // the primary server follows at once
 }
 
 // restore makes the host sign with a key again that it signed with n uses ago.

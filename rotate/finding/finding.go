@@ -38,6 +38,8 @@ func (f Finding) Thing() Thing {
 	switch f.Code {
 	case codes.KeyMissing, codes.KeyDifferent, codes.KeyUnread:
 		kind = TheKey
+	case codes.MailFails:
+		kind = TheExposure
 	case codes.SignerStrays, codes.SignerEmpty, codes.SignerSilent, codes.SignerLeftOver:
 		kind = TheSigner
 	}

@@ -39,6 +39,7 @@ func (h *Check) Drift() []finding.Finding {
 	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
 		return out
 	}
+	add(MailFails(h))
 	for _, s := range want.Policy.Selectors {
 		if _, looked := seen.Selectors[s]; looked {
 			add(h.recordDrift(s))

@@ -27,6 +27,12 @@ func TestDrift(t *testing.T) {
 		s.Seen.Selectors[selector] = seen
 	}
 	leak := func(s *scene) { s.Have.Selectors["s1"].Key.Leaked = plantest.Now }
+	dead := func(s *scene) {
+		leak(s)
+		key := s.Have.Selectors["s1"].Key
+		key.RevokedAt, key.Record = plantest.Now, dkim.RevokedRecord(key.Record)
+		s.Show("s1", key.Record)
+	}
 	cornered := func(s *scene) { leak(s); s.Hold("s2", "", 2) }
 	left := func(s *scene, values ...string) {
 		key := plantest.KeyAt(3)
@@ -43,7 +49,7 @@ func TestDrift(t *testing.T) {
 	for _, code := range plantest.Codes(t, "Drift.") {
 		unfound[code] = true
 	}
-	if len(unfound) != 18 {
+	if len(unfound) != 19 {
 		t.Fatalf("%d codes", len(unfound))
 	}
 	for title, tt := range map[string]struct {
@@ -125,6 +131,10 @@ func TestDrift(t *testing.T) {
 			seen.Sight.Bogus = []string{"ns1: its signature ran out"}
 			s.Seen.Selectors["s2"] = seen
 		}, "record-bogus s2!", "its signature ran out"},
+		"signers sign with a revoked key": {plantest.Ready, func(s *scene) { dead(s); s.Lag("s2") },
+			"mail-fails s1!, servers-differ s2", "all mail of example.com fails now"},
+		"one of them does": {plantest.Ready, func(s *scene) { dead(s); s.Drift("s2", plantest.Keys()[1].ID(), "mx2"); s.Lag("s2") },
+			"mail-fails s1!, servers-differ s2, signer-strays mx2", "through mx1 fails now"},
 		"a server lags": {plantest.Ready, func(s *scene) { s.Lag("s2") }, "servers-differ s2", "ns2 lags"},
 		"DNS silent": {plantest.Ready,
 			func(s *scene) { unseen(s, "s1", transient, nil); s.Hold("s1", plantest.Keys()[0].ID(), 1) },
@@ -235,7 +245,7 @@ func TestDrift(t *testing.T) {
 				s.Show("s1", emptied(plantest.Keys()[0]))
 				s.Drift("", "", "mx2")
 			},
-			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
+			"mail-fails s1!, key-missing s2!, signer-empty mx2", "no signer is given it again"},
 		"a signer left over, its key replaced": {plantest.Ready, func(s *scene) {
 			s.Want.Signers = []string{"mx1"}
 			s.Have.Selectors["s2"].Past = []string{other.ID()}

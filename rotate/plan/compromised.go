@@ -75,9 +75,9 @@ func (p *planner) flee(from, to string) {
 			continue
 		}
 		if p.Opposed(to) { // one that was silent when the record was seen
-			p.verifyBeforeUse(rotate.Revocation, to, key, at)
+			p.verifyBeforeUse(rotate.Revocation, to, key, p.leaves(signer, from, to, at))
 		}
-		p.activate(rotate.Revocation, signer, to, key, at, why)
+		p.activate(rotate.Revocation, signer, to, key, p.leaves(signer, from, to, at), why)
 		moves = true
 	}
 	switch {
@@ -95,6 +95,18 @@ func (p *planner) flee(from, to string) {
 		p.warn(codes.Settle, finding.Thing{Selector: to}, "the key at %s has not settled: until %s, "+
 			"receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
 	}
+}
+
+// leaves returns when a signer leaves a compromised key: not before at, when resolvers know the other one's record.
+// Where the key was revoked its mail fails until then, and a wait would only let more of it fail.
+func (d *draft) leaves(signer, from, to string, at time.Time) time.Time {
+	seen, key := d.Seen.Signers[signer], d.Have.Selector(to).Key
+	verifies := seen.Err == nil && d.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID) == rotate.Verifies
+	there := !key.VerifiedAt.IsZero() || health.ShownOf(&d.Judge, to) != ""
+	if d.Now.Before(at) && health.Dead(&d.Judge, from) && there && !verifies {
+		return time.Time{}
+	}
+	return at
 }
 
 // abandon plans that a new domain's compromised key goes, when no signer relies on it

@@ -300,9 +300,13 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 		return // without a look at DNS nobody can promise it; and what is compromised does not wait for DNS
 	}
 	last := n.last().values
-	flight := len(last) == 1 && p.fleeing(dkim.Ref{Name: name, KeyID: p.keys.of(last[0])})
+	flight, rescue := false, false
+	if len(last) == 1 {
+		to := dkim.Ref{Name: name, KeyID: p.keys.of(last[0])}
+		flight, rescue = p.fleeing(to), p.rescues(to)
+	}
 	for i := range p.servers {
-		if flight && !p.answers(i, p.now) {
+		if flight && (rescue || !p.answers(i, p.now)) {
 			continue // what signers flee to has taken the old key's place, and no signer needs that one again
 		}
 		for _, v := range n.shown(i, p.now).values {

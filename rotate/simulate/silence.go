@@ -10,7 +10,7 @@ import (
 // Name servers that do not answer dkimbot are modelled here: a path or a filter stands
 // between, also to their primary, and the rest of the world goes on to ask them and finds what
 // they had before. A signer that joins others and one that flees do not wait for them; everybody
-// else does.
+// else does. Signers whose key was revoked come to another one as soon as one server shows it.
 
 // silence lets a name server answer dkimbot no more, for up to many days.
 func (w *world) silence() {
@@ -56,18 +56,19 @@ func (w *world) showAlone(n *zoneName, keyID string, heard bool) bool {
 // those servers may not verify its mail until they show the record. One that signs with
 // nothing does not wait for resolvers either.
 func (w *world) unheard(h *host, ref dkim.Ref) {
-	n := w.names[ref.Name]
+	n, rescue := w.names[ref.Name], w.rescues(ref)
 	_, used := w.lastHeld[ref.KeyID]
 	joins := w.lost(h, ref.Domain) && (used ||
 		slices.ContainsFunc(w.hostNames, func(name string) bool { return w.hosts[name].loaded[ref.Domain] == ref }))
-	if n == nil || len(n.changes) == 0 || !joins && !w.fleeing(ref) || !w.showAlone(n, ref.KeyID, true) {
+	if n == nil || len(n.changes) == 0 || !joins && !w.fleeing(ref) ||
+		!w.showAlone(n, ref.KeyID, true) && !rescue {
 		return
 	}
 	if _, signs := h.loaded[ref.Domain]; joins && !signs {
 		h.blind[ref.Domain] = true
 	}
 	since, at := n.standing()
-	if w.showAlone(n, ref.KeyID, false) && !(since.held && w.fleeing(ref)) {
+	if w.showAlone(n, ref.KeyID, false) && !rescue && !(since.held && w.fleeing(ref)) {
 		return // nor did the flight's wait begin while a server did not answer, which shows the record by now
 	}
 	cached, _, _ := n.forgotten(w, at, ref.KeyID)
@@ -75,6 +76,28 @@ func (w *world) unheard(h *host, ref dkim.Ref) {
 		cached = since.everywhere()
 	}
 	w.unshown[ref.KeyID] = cached
+}
+
+// rescues reports whether signers may leave a key for ref's without a wait: it was revoked, so that all their mail
+// fails, and a server shows ref's.
+func (w *world) rescues(ref dkim.Ref) bool {
+	n := w.names[ref.Name]
+	shows := func(n *zoneName, server int, keyID string) bool {
+		return slices.ContainsFunc(n.shown(server, w.now).values, func(v string) bool { return w.keys.of(v) == keyID })
+	}
+	for _, l := range w.leaks {
+		left := w.names[l.ref.Name]
+		revoked := left != nil && slices.ContainsFunc(left.last().values, w.keys.revoked)
+		if l.ref.Domain != ref.Domain || l.ref.Selector == ref.Selector || !l.used || !revoked {
+			continue
+		}
+		for i := range w.servers {
+			if n != nil && shows(n, i, ref.KeyID) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lost reports whether a host signs with nothing, or with a key that no server which answers shows.

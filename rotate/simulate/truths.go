@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // What the history says is held against the world here: nothing is said that is not so.
@@ -63,6 +64,10 @@ func (p *process) checkSaidRecord(e rotate.Event, name dkim.Name) {
 			p.lie(e, "the provider has %s", p.labels(last.values))
 		}
 	case e.Kind == rotate.Verify: // it may have gone at the provider, and show still
+		if strings.HasPrefix(e.Message, health.OnlySome) {
+			p.checkSomeShows(e, n, isKey)
+			return
+		}
 		all, at := strings.Contains(e.Message, "every authoritative server"), p.turn.looked[name]
 		for i := range p.servers {
 			if shown := n.shown(i, at).values; !isKey(shown) && (all || p.answers(i, at)) {
@@ -72,6 +77,16 @@ func (p *process) checkSaidRecord(e rotate.Event, name dkim.Name) {
 	case !isKey(last.values) && !last.at.After(p.turn.looked[name]):
 		p.lie(e, "the provider has %s", p.labels(last.values))
 	}
+}
+
+// checkSomeShows: a record of which it is said that not every server shows it stands at one.
+func (p *process) checkSomeShows(e rotate.Event, n *zoneName, isKey func([]string) bool) {
+	for i := range p.servers {
+		if isKey(n.shown(i, p.turn.looked[n.name]).values) {
+			return
+		}
+	}
+	p.lie(e, "no server shows it")
 }
 
 // checkSaidSigner: a signer that is said to be switched says so itself.

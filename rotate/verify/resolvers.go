@@ -55,6 +55,7 @@ func (v *Verifier) confirm(ctx context.Context, name dkim.Name, s Sight) (Sight,
 	}
 	c := sighting{Sight: s, dissent: s.Silent}
 	for _, a := range answers {
+		c.showed(a, answer{})
 		switch {
 		case a.bogus != "":
 			c.reject(a)

@@ -31,6 +31,9 @@ type Sight struct {
 	// or do not answer, and says what they do. It can name an address that did not
 	// count although the Sight is Complete.
 	Lagging []string
+	// Shown is what each server and address that answers shows, by the name that Lagging gives it, where the Sight is
+	// not Complete.
+	Shown map[string][]string
 	// Bogus names the servers whose answers validating resolvers reject, and says why: the zone is
 	// signed, and the chain of signatures is broken. A Sight with one is not Complete, and Lagging has them too.
 	Bogus []string
@@ -61,6 +64,7 @@ func (s *sighting) add(answers []answer) (answer, bool) {
 	s.dissent, s.contrary = s.dissent || !ok, s.contrary || contrary(answers)
 	var here []string
 	for _, a := range answers {
+		s.showed(a, most)
 		s.TTL = max(s.TTL, a.ttl)
 		s.Negative = max(s.Negative, a.negative)
 		here = union(here, a.values)
@@ -71,6 +75,18 @@ func (s *sighting) add(answers []answer) (answer, bool) {
 	}
 	s.Values = union(s.Values, here)
 	return most, most.shows != failed
+}
+
+// showed notes what a server shows. One that shows no alias where most show one lacks what they lead to.
+func (s *sighting) showed(a, most answer) {
+	_, known := s.Shown[a.String()]
+	if known || a.shows == failed || a.shows == cut || a.shows == alias && most.shows == alias && a.target == most.target {
+		return
+	}
+	if s.Shown == nil {
+		s.Shown = map[string][]string{}
+	}
+	s.Shown[a.String()] = a.values
 }
 
 // reject takes up an answer that validating resolvers reject.
@@ -86,6 +102,9 @@ func (s *sighting) done() Sight {
 	slices.Sort(s.Lagging)
 	s.Lagging = slices.Compact(s.Lagging)
 	slices.Sort(s.Bogus)
+	if s.Complete {
+		s.Shown = nil
+	}
 	return s.Sight
 }
 

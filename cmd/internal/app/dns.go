@@ -28,7 +28,7 @@ func (l looker) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) 
 	}
 	s, err := v.Look(ctx, name)
 	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, Values: s.Values, Wildcard: s.Wildcard, Complete: s.Complete,
-		Silent: s.Silent, Lagging: s.Lagging, Bogus: s.Bogus, Chain: s.Chain,
+		Silent: s.Silent, Lagging: s.Lagging, Shown: s.Shown, Bogus: s.Bogus, Chain: s.Chain,
 		TTL: s.TTL, Negative: s.Negative, Asked: v.Asks(), Unchecked: s.Unchecked}, err
 }
 

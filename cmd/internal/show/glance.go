@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Detail says how much of the domains a status shows.
@@ -217,6 +218,9 @@ func Check(c report.Counts, example string) (line string, level int) {
 
 // Why says what is wrong with a domain: its last failure, or what differs; "" for nothing that is known.
 func Why(st rotate.State) string {
+	if i := slices.IndexFunc(st.Drift, func(f finding.Finding) bool { return f.Code == codes.MailFails }); i >= 0 {
+		return st.Drift[i].Message
+	}
 	if st.Failures > 0 || len(st.Drift) == 0 {
 		return st.LastError
 	}

@@ -1,0 +1,72 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+)
+
+// lacking lets one of the two servers lose what it shows at the selectors, as one that has an old zone.
+func (w *world) lacking(selectors ...string) {
+	w.shows = func(s *rotate.Sight) {
+		selector, _, _ := strings.Cut(s.Owner, ".")
+		if s.Complete && len(s.Values) > 0 && strings.Contains(strings.Join(selectors, " "), selector) {
+			s.Complete, s.Lagging = false, []string{"ns2: shows no record"}
+			s.Shown = map[string][]string{"ns1": s.Values, "ns2": nil}
+		}
+	}
+}
+
+// TestDeadKeyIsLeft: once the key that signers use was revoked, their mail fails. They leave it as soon as one server
+// shows the record of the other key, and wait neither for the others nor for resolvers (I2). While they have left no
+// key that is good, every server has to show it.
+func TestDeadKeyIsLeft(t *testing.T) {
+	for title, order := range map[string]rotate.Compromised{"revoked": {RevokeNow: true}, "good": {}} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			w.pass(8 * day)
+			w.lacking("s2")
+			res := w.order(d, order)
+			for _, name := range d.Signers {
+				if got := w.hosts[name].selector(d.Name); (got == "s2") != order.RevokeNow {
+					t.Errorf("%s signs with %q; %v", name, got, res.Err)
+				}
+			}
+			w.shows = nil
+			w.pass(time.Hour)
+			w.settle(d)
+			w.checkReady(d, "s2")
+		})
+	}
+}
+
+// TestNothingBecomesWorse: a server that shows neither key keeps no signer from leaving a compromised one: whoever asks
+// it finds none before and after. One that lacks only the key to which they go does.
+func TestNothingBecomesWorse(t *testing.T) {
+	for title, lacks := range map[string][]string{"neither": {"s1", "s2"}, "only the other one": {"s2"}} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.lag = 0
+			w.settle(d)
+			w.pass(8 * day)
+			w.lacking(lacks...)
+			res := w.order(d, rotate.Compromised{})
+			for _, name := range d.Signers {
+				if got := w.hosts[name].selector(d.Name); (got == "s2") != (len(lacks) == 2) {
+					t.Errorf("%s signs with %q; %v", name, got, res.Err)
+				}
+			}
+			if said := strings.Join(finding.Texts(res.Plan.Warnings), " "); len(lacks) == 2 && strings.Contains(said, "all mail would") {
+				t.Errorf("it says %s", said)
+			}
+			w.shows = nil
+			w.pass(time.Hour)
+			w.settle(d)
+			w.checkReady(d, "s2")
+		})
+	}
+}

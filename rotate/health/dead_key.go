@@ -1,0 +1,41 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+)
+
+// MailFails says that signers sign with a key that was revoked: their mail fails until they leave it.
+func MailFails(h *Check) *finding.Finding {
+	s := h.Have.Active
+	if s == "" || !Dead(&h.Judge, s) {
+		return nil
+	}
+	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
+	if len(on) == 0 {
+		return nil
+	}
+	f := &finding.Finding{Code: codes.MailFails, Selector: s, Asks: true,
+		Message: fmt.Sprintf("mail of %s through %s fails now: it is signed with %s, whose key was revoked",
+			h.Want.Name, strings.Join(on, ", "), s),
+		Repair: "signers leave that key by themselves as soon as they can be given another one; see what keeps them from it"}
+	if len(on) == len(h.Want.Signers) {
+		f.Message = fmt.Sprintf("all mail of %s fails now: it is signed with %s, whose key was revoked", h.Want.Name, s)
+	}
+	return f
+}
+
+// onPresent reports whether a signer signs with the key that stands at a selector: as it says, else as it confirmed.
+func (h *Check) onPresent(name, s string) bool {
+	c, key := h.Have.Signers[name], h.Have.Selector(s).Key
+	at, id := c.Selector, c.KeyID
+	if seen, looked := h.Seen.Signers[name]; looked && seen.Err == nil {
+		ref := h.Have.Identify(seen.Ref)
+		at, id = ref.Selector, ref.KeyID
+	}
+	return at == s && key != nil && (id == key.ID || id == "")
+}

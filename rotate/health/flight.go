@@ -1,0 +1,80 @@
+package health
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Signers that leave a compromised key do not always wait until every server shows the record of the other one. What is
+// here says when mail can only become better by going.
+
+// Enough reports whether signers may leave a compromised key for the selector's although servers that answer do not all
+// show its record: the key that they leave was revoked, so that mail fails wherever it is verified; or each server that
+// lacks the record lacks that of the key which they leave as well, so that nothing becomes worse there. Of a new domain
+// the first key may be waited for: mostly no signer has come to one yet.
+func Enough(j *Judge, s string) bool {
+	key := j.Have.Selector(s).Wanted()
+	if key == nil || j.Have.Phase == rotate.Bootstrapping || !j.Flight(s) || j.Standing(s) != Changing {
+		return false
+	}
+	sight, from := j.Seen.Selectors[s].Sight, j.Want.Policy.Other(s)
+	switch {
+	case ShownOf(j, s) == "":
+		return false
+	case Dead(j, from):
+		return true
+	}
+	return len(sight.Bogus) == 0 && noneLoses(sight, key, j.Seen.Selectors[from], j.Have.Selector(from).Key)
+}
+
+// ShownOf returns the record at a selector as a server shows it, "" where none does.
+func ShownOf(j *Judge, s string) string {
+	key, values := j.Have.Selector(s).Wanted(), j.Seen.Selectors[s].Sight.Values
+	i := slices.IndexFunc(values, func(v string) bool { return key != nil && dkim.SameRecord(v, key.Record) })
+	if i < 0 {
+		return ""
+	}
+	return values[i]
+}
+
+// Dead reports whether mail that is signed with a selector's compromised key fails for good: the key was revoked, or
+// somebody has emptied its record.
+func Dead(j *Judge, s string) bool {
+	key := j.Have.Selector(s).Key
+	return key != nil && !key.Leaked.IsZero() && !key.RevokedAt.IsZero() || j.emptied(s)
+}
+
+// noneLoses reports whether a server lacks the record of the key to, and each one that does lacks that of from as well.
+func noneLoses(sight rotate.Sight, to *rotate.Key, left rotate.SelectorSeen, from *rotate.Key) bool {
+	lacking := false
+	for server, values := range sight.Shown {
+		if slices.ContainsFunc(values, func(v string) bool { return dkim.SameRecord(v, to.Record) }) {
+			continue
+		}
+		lacking = true
+		there, known := left.Sight.Shown[server]
+		if !known && left.Sight.Complete {
+			there, known = left.Sight.Values, true
+		}
+		if left.SightErr != nil || !known || from == nil ||
+			slices.ContainsFunc(there, func(v string) bool { return dkim.RecordKeyID(v) == from.ID }) {
+			return false
+		}
+	}
+	return lacking
+}
+
+// OnlySome begins what is said of a record that not every server shows, and that is relied on all the same.
+const OnlySome = "not every server shows it"
+
+// EnoughNote says why a record is relied on that not every server shows.
+func EnoughNote(j *Judge, s string) string {
+	shown := OnlySome + " (" + strings.Join(j.Seen.Selectors[s].Sight.Lagging, "; ") + "), but "
+	if from := j.Want.Policy.Other(s); Dead(j, from) {
+		return shown + "mail that signers sign with " + from + " fails everywhere, because its key was revoked"
+	}
+	return shown + "those that don't show neither key, so no mail fails that verifies now"
+}
