@@ -98,7 +98,7 @@ func (p *planner) align() bool {
 		switch {
 		case seen.Err == nil && seen.Ref.Selector == "" && p.AnyConfirmed(active):
 			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
-		case seen.Err == nil && p.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID) == rotate.Verifies:
+		case seen.Err == nil && p.mayVerify(seen):
 			from = p.Returnable(active) // its mail verifies meanwhile
 		}
 		if p.Seen.Selectors[active].SightErr == nil {
@@ -108,6 +108,14 @@ func (p *planner) align() bool {
 		p.activate(rotate.Signing, signer, active, key, from, p.driftReason(signer, why))
 	}
 	return true
+}
+
+// mayVerify reports whether mail verifies that is signed with what a signer says that it uses: DNS shows the key, or
+// can't be asked just now and showed it before.
+func (d *draft) mayVerify(seen rotate.SignerSeen) bool {
+	fate, key := d.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID), d.Have.Selector(seen.Ref.Selector).Key
+	return fate == rotate.Verifies || d.Seen.Selectors[seen.Ref.Selector].SightErr != nil && key != nil &&
+		key.ID == seen.Ref.KeyID && key.Leaked.IsZero() && !key.VerifiedAt.IsZero() && !wrongAt(d.Have, seen.Ref.Selector)
 }
 
 // signAnyhow gives signers that sign with nothing the active key, whose record somebody has put in test mode: receivers

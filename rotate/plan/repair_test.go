@@ -80,6 +80,24 @@ func TestBroughtBackInTime(t *testing.T) {
 		"nothing":       {func(s *scene) { s.Drift("", "", "mx2") }, time.Time{}},
 		"a key of gone": {func(s *scene) { s.Drift("s1", plantest.Keys()[3].ID(), "mx2") }, known},
 		"the other key": {func(s *scene) { s.Drift("s2", plantest.Keys()[1].ID(), "mx2") }, known.Add(7 * day)},
+		"the other key, of which DNS does not say": {func(s *scene) {
+			s.Drift("s2", plantest.Keys()[1].ID(), "mx2")
+			s.Seen.Selectors["s2"] = rotate.SelectorSeen{SightErr: errors.New("no answer in time")}
+		}, known.Add(7 * day)},
+		"the other key, which was not there before": {func(s *scene) {
+			s.Drift("s2", plantest.Keys()[1].ID(), "mx2")
+			s.Seen.Selectors["s2"] = rotate.SelectorSeen{SightErr: errors.New("no answer in time")}
+			s.Have.Drift = []finding.Finding{{Code: codes.RecordVanished, Selector: "s2"}}
+		}, known},
+		"another key than that of the selector, of which DNS does not say": {func(s *scene) {
+			s.Drift("s2", plantest.Keys()[3].ID(), "mx2")
+			s.Seen.Selectors["s2"] = rotate.SelectorSeen{SightErr: errors.New("no answer in time")}
+		}, known},
+		"a compromised key, of which DNS does not say": {func(s *scene) {
+			s.Drift("s2", plantest.Keys()[1].ID(), "mx2")
+			s.Have.Selectors["s2"].Key.Leaked = s.Now.Add(-time.Minute)
+			s.Seen.Selectors["s2"] = rotate.SelectorSeen{SightErr: errors.New("no answer in time")}
+		}, known},
 		"nobody knows": {func(s *scene) {
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: errors.New("no route to host")}
 			s.Unsure("mx2")
