@@ -370,7 +370,7 @@ func (b behind) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		b.coordinator().Through(writing{b.board, b.process, e, func() {
 			n := b.names[k.Name]
 			b.host.agent.asked[k.Domain] = b.now
-			b.host.blind[k.Domain] = b.turn.blindAt(k.Name) && n != nil && n.looked.Before(n.touched)
+			b.host.blind[k.Domain] = b.turn.blindAt(k.Name) && n != nil && n.otherwiseSince(n.looked)
 		}})
 		err := b.coordinator().Activate(ctx, []dkim.SigningKey{k})
 		if b.reported(); err != nil {

@@ -146,7 +146,8 @@ func (p *process) shadowed(st rotate.State, name dkim.Name) bool {
 // lame reports whether a signer signs with nothing, or with a key that no server which answers shows.
 func (p *process) lame(ref dkim.Ref) bool {
 	sight, looked := p.turn.sight(ref.Name)
-	return ref.Selector == "" || looked && (sight.Complete || sight.Silent) &&
+	known := ref.KeyID != "" // of a host that is gone nobody may know with which key it signed until then
+	return ref.Selector == "" || known && looked && (sight.Complete || sight.Silent) &&
 		!slices.ContainsFunc(sight.Values, func(v string) bool { return p.keys.of(v) == ref.KeyID })
 }
 

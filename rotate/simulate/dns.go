@@ -83,9 +83,12 @@ func (c change) everywhere() time.Time {
 }
 
 // lastShown returns when the last server ceased to show what was there before the change. One that is out of order
-// shows nothing to anybody.
-func (w *world) lastShown(c change) (last time.Time) {
+// shows nothing to anybody, and one to which both came at once never showed it.
+func (w *world) lastShown(before, c change) (last time.Time) {
 	for i, t := range c.visible {
+		if before.visible != nil && !before.visible[i].Before(t) {
+			continue
+		}
 		if s := w.servers[i]; t.After(s.since) && t.Before(s.down) {
 			t = s.since
 		}

@@ -43,3 +43,25 @@ func TestDrainInterruptedTwice(t *testing.T) {
 		})
 	}
 }
+
+// TestLastShown: a change counts until the last server to which it came ceased to show it. One to which what took its
+// place came in the same moment never showed it, and one that was out of order showed it until then.
+func TestLastShown(t *testing.T) {
+	hour := func(h int) time.Time { return time.Date(2026, 8, 1, h, 0, 0, 0, time.UTC) }
+	w := &world{servers: []*part{{name: "ns1"}, {name: "ns2", since: hour(6), down: hour(8)}}}
+	for _, c := range []struct {
+		before, after [2]int
+		want          int
+	}{
+		{[2]int{1, 1}, [2]int{3, 4}, 4},
+		{[2]int{1, 9}, [2]int{3, 9}, 3},
+		{[2]int{5, 1}, [2]int{5, 4}, 4},
+		{[2]int{1, 1}, [2]int{3, 7}, 6},
+	} {
+		before := change{visible: []time.Time{hour(c.before[0]), hour(c.before[1])}}
+		after := change{visible: []time.Time{hour(c.after[0]), hour(c.after[1])}}
+		if last := w.lastShown(before, after); !last.Equal(hour(c.want)) {
+			t.Errorf("what came at %v, and went at %v, was shown last at %s, want %d h", c.before, c.after, last, c.want)
+		}
+	}
+}

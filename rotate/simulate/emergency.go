@@ -156,7 +156,7 @@ func (p *process) checkRevoke(n *zoneName, last change, by *turn) {
 		case w.clears(w.acts(n, by).Domain, rotate.Revoke):
 			w.cleared(id)
 			w.checkReplace(n, id, by, p.began)
-		case l == nil && !w.everUsed(id) && slices.ContainsFunc(last.values, w.leakedKey): // a fresh one that stood beside it
+		case l == nil && !w.everUsed(id) && slices.ContainsFunc(last.values, w.givenUp): // a fresh one that stood beside it
 		case l == nil:
 			w.violate("I2", n.name.Domain, "%s is revoked at %s, and nobody said that it was compromised",
 				w.keys.label(id), n.name)
@@ -177,8 +177,10 @@ func (w *world) everUsed(keyID string) bool {
 	})
 }
 
-// leakedKey reports whether a record publishes a key that was reported as compromised.
-func (w *world) leakedKey(value string) bool { return w.leaks[w.keys.of(value)] != nil }
+// givenUp reports whether a record publishes a key that was reported as compromised, or is what is left of one.
+func (w *world) givenUp(value string) bool {
+	return w.leaks[w.keys.of(value)] != nil || w.keys.revoked(value)
+}
 
 // checkEnded checks, when the record of a compromised key goes, that some signer has left
 // the key: otherwise no mail verifies any more (I2). Of one that strays nobody can know.

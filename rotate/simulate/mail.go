@@ -80,7 +80,7 @@ func (w *world) verify(m message, r *receiver) {
 		return
 	}
 	switch {
-	case m.excused, w.tested(m, values), w.harmed(n, values), w.passedOn(m, values):
+	case m.excused, w.unknown(m), w.tested(m, values), w.harmed(n, values), w.passedOn(m, values):
 		w.report.Excused++
 		return
 	case w.forgone(m, r):
@@ -90,6 +90,17 @@ func (w *world) verify(m message, r *receiver) {
 	w.report.Failures++
 	w.violate("I2", m.ref.Domain, "a message that %s signed with %s (%s) on %s does not verify at %s, which finds %s",
 		m.host, m.ref.Selector, w.keys.label(m.ref.KeyID), stamp(m.at), r.name, w.labels(values))
+}
+
+// span is the time since a host came to sign with a key, of which nobody could know when the key was replaced.
+type span struct {
+	host string
+	from time.Time
+}
+
+// unknown reports whether a message was signed while nobody could know that its host uses the key.
+func (w *world) unknown(m message) bool {
+	return slices.ContainsFunc(w.unknowable[m.ref], func(s span) bool { return s.host == m.host && !m.at.Before(s.from) })
 }
 
 // receiver verifies mail. It asks name servers through a resolver that caches, or

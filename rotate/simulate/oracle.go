@@ -187,6 +187,7 @@ func (w *world) checkReplace(n *zoneName, old string, by *turn, began time.Time)
 		case !held || h.excused[n.name.Domain]:
 		case !h.restored.Before(by.asOf(h, began)):
 			h.excused[n.name.Domain] = true // restored after it was asked: nobody can know
+			w.unknowable[ref] = append(w.unknowable[ref], span{h.name, h.restored})
 		default:
 			w.violate("I2", n.name.Domain, "%s is replaced at %s while %s signs with it", w.keys.label(old), n.name, name)
 		}
@@ -206,6 +207,9 @@ func (w *world) held(h *host, ref dkim.Ref) {
 	}
 }
 
+// lastLook is how long before a host is told to use a key its record is looked at, at the most.
+const lastLook = 10 * time.Minute
+
 // checkUse holds the first use of a key against I2: every server shows its record,
 // and no cache can hold what was there before. When signers leave a compromised key, receivers
 // that keep keys are not waited for, resolvers are.
@@ -214,11 +218,9 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	if l := w.leaks[ref.KeyID]; w.halted || n == nil || l != nil && !l.unused {
 		return
 	}
-	if !n.touched.IsZero() && n.touched.After(h.toldAt(ref.Domain).Add(-10*time.Minute)) {
-		return // somebody else changed it after the last look
-	}
-	if n.otherwiseSince(h.toldAt(ref.Domain).Add(-10*time.Minute), w.now) {
-		return // or before it, and a server that lags shows that only since
+	if told := h.toldAt(ref.Domain); n.otherwiseSince(told.Add(-lastLook)) &&
+		(w.showedAlone(n, ref.KeyID, told) || w.showedAlone(n, ref.KeyID, told.Add(-lastLook))) {
+		return // somebody else changed it, and no server showed that yet at the last look
 	}
 	if h.blind[ref.Domain] {
 		return // DNS did not answer when it was told, and what was seen last was good
@@ -251,11 +253,11 @@ func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receive
 		return false
 	}
 	for i := range min(at+1, len(n.changes)) {
-		gone := w.lastShown(n.changes[i]) // what stood there before it
 		var before change
 		if i > 0 {
 			before = n.changes[i-1]
 		}
+		gone := w.lastShown(before, n.changes[i])
 		if w.keys.only(before.answer(), keyID) || before.others && (!before.seen || w.sharedName(n.name)) {
 			continue // of two domains at one name each knows only what it saw itself
 		}

@@ -195,7 +195,7 @@ func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 			what: fmt.Sprintf("activate %s (%s) on %s", k.Selector, r.process.keys.label(k.Key.ID()), r.host.name),
 			do: func() error {
 				n := r.names[k.Name]
-				r.host.blind[k.Domain] = r.turn.blindAt(k.Name) && n != nil && n.looked.Before(n.touched)
+				r.host.blind[k.Domain] = r.turn.blindAt(k.Name) && n != nil && n.otherwiseSince(n.looked)
 				if r.outlives {
 					return r.host.stray(k.Ref())
 				}

@@ -93,12 +93,21 @@ func (w *world) harmed(n *zoneName, values []string) bool {
 	return n.repaired.IsZero() || w.now.Before(n.repaired.Add(memory))
 }
 
-// otherwiseSince reports whether a change that other people made came to a server after since.
-func (n *zoneName) otherwiseSince(since, now time.Time) bool {
-	came := func(at time.Time) bool { return at.After(since) && !at.After(now) }
-	return slices.ContainsFunc(n.changes, func(c change) bool {
-		return c.others && slices.ContainsFunc(c.visible, came)
+// otherwiseSince reports whether a change that other people made came to a server after since, or is yet to come there.
+func (n *zoneName) otherwiseSince(since time.Time) bool {
+	return n.touched.After(since) || slices.ContainsFunc(n.changes, func(c change) bool {
+		return c.others && slices.ContainsFunc(c.visible, since.Before)
 	})
+}
+
+// showedAlone reports whether every server showed just that key at the name then.
+func (w *world) showedAlone(n *zoneName, keyID string, then time.Time) bool {
+	for i := range w.servers {
+		if v := n.shown(i, then).values; len(v) != 1 || w.keys.of(v[0]) != keyID {
+			return false
+		}
+	}
+	return true
 }
 
 // overwritten holds the write of a record against other people's records (I6): what

@@ -55,6 +55,7 @@ type world struct {
 	needed   map[string]time.Time // by key id: until when mail that was signed with it is promised to verify
 	leaks    map[string]*leak     // by key id: what was reported as compromised
 	// by key id: used before it had settled, because another one was compromised; until when that shows
+	unknowable map[dkim.Ref][]span // by key: when hosts that came back to it were not known to use it
 	hurried    map[string]time.Time
 	unshown    map[string]time.Time // by key id: used while a silent server shows something else; until then
 	purged     map[string]bool      // by key id: it goes because its domain was released
@@ -108,7 +109,7 @@ func newWorld(sc Scenario) *world {
 		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{},
 		lastUse: map[string]time.Time{},
 		needed:  map[string]time.Time{},
-		leaks:   map[string]*leak{}, hurried: map[string]time.Time{},
+		leaks:   map[string]*leak{}, unknowable: map[dkim.Ref][]span{}, hurried: map[string]time.Time{},
 		unshown: map[string]time.Time{}, former: map[string]bool{}, silent: make([]time.Time, sc.servers),
 		purged: map[string]bool{}, strangers: map[string]bool{},
 		provider: part{name: "the DNS provider"}}
