@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // Signers are renamed, added and removed here.
@@ -73,8 +75,10 @@ func (w *world) signsFor(h *host, d *domain) bool {
 
 // addSigner lists a host at the domain. Mail is sent through it from when it signs.
 func (w *world) addSigner(d *domain, h *host) {
-	h.decommission(d.name)
-	h.idle[d.name], h.out[d.name] = false, false
+	if !h.lingers[d.name] { // it signs with what it has until it is given something else
+		h.decommission(d.name)
+	}
+	h.lingers[d.name], h.idle[d.name], h.out[d.name] = false, false, false
 	name := h.name
 	for n := range w.hosts {
 		if w.hosts[n] == h && !w.former[n] {
@@ -90,10 +94,40 @@ func (w *world) removeSigner(d *domain, h *host) {
 	if h.idle[d.name] || h.strays[d.name] {
 		return // nobody can know of one that strays and leaves unseen
 	}
+	if w.plays(leavers) {
+		w.linger(d, h)
+		return
+	}
 	h.lastWords(d.name)
 	h.idle[d.name] = true
 	w.log(d.name, "no mail is sent through %s any more", h.name)
 	w.after(spread(w.faults, time.Minute, 3*day), func() { w.whileIdle(d, func(d *domain) { w.unlist(d, h) }) })
+}
+
+// linger takes a host off the domain's list that goes on signing. Some time later a person has it cease, as dkimbot
+// asks for, if it was not listed again meanwhile.
+func (w *world) linger(d *domain, h *host) {
+	i := slices.IndexFunc(d.want.Signers, func(name string) bool { return w.hosts[name] == h })
+	if !h.given[d.name] || d.phase == rotate.New {
+		return
+	}
+	name := d.want.Signers[i]
+	d.want.Signers = slices.Delete(slices.Clone(d.want.Signers), i, i+1)
+	h.lingers[d.name] = true
+	w.reconfigure(d, "signer %s is removed, and goes on signing", name)
+	until := w.now.Add(spread(w.faults, time.Hour, 60*day))
+	if until.After(w.quiet) {
+		until = w.quiet
+	}
+	w.at(until, func() {
+		if !h.lingers[d.name] {
+			return
+		}
+		h.lastWords(d.name)
+		h.lingers[d.name], h.idle[d.name], h.out[d.name] = false, true, true
+		h.decommission(d.name)
+		w.log(d.name, "%s ceases to sign", h.name)
+	})
 }
 
 // unlist takes a host out of the domain's signers.

@@ -26,6 +26,7 @@ type host struct {
 	given   map[string]bool      // by domain: it was switched on once
 	idle    map[string]bool      // by domain: a person sends no mail of it through the host
 	out     map[string]bool      // by domain: the host is not in the configuration any more
+	lingers map[string]bool      // by domain: it was taken off the list, and goes on signing
 	oneKind bool                 // it signs with one algorithm, whatever the key is
 	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
 
@@ -61,7 +62,8 @@ func newHost(w *world, name string, lag time.Duration) *host {
 		disk:   disk{table: map[string]dkim.Ref{}, own: map[string]string{}, files: map[dkim.Ref]string{}},
 		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{},
 		leaving: map[string]time.Time{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{},
-		idle: map[string]bool{}, out: map[string]bool{}, heeded: map[string]int{}, blind: map[string]bool{},
+		idle: map[string]bool{}, out: map[string]bool{}, lingers: map[string]bool{},
+		heeded: map[string]int{}, blind: map[string]bool{},
 		rescued: map[string]bool{}}
 }
 

@@ -20,6 +20,30 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// TestLeavers: while signers are taken off a domain's list and go on signing, no mail of theirs fails, and what waits for
+// them is done when they have ceased.
+func TestLeavers(t *testing.T) {
+	sc := scenario(3, All) // in which the mutant below is caught
+	sc.For, sc.classes, sc.Replay = 300*day, changes|leavers, sc.Replay+" -classes changes,leavers"
+	if v := Run(sc).Violation; v != nil {
+		t.Error(v)
+	}
+}
+
+// TestLeaversMutant: the oracle can fail there, too.
+func TestLeaversMutant(t *testing.T) {
+	mutant{"signers that are no longer listed are forgotten", []string{"I2"}, 60, All,
+		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: dismissedless} })}.hunt(t, 3, changes|leavers)
+}
+
+func dismissedless(st *rotate.State) {
+	for name, c := range st.Signers {
+		if c.Left {
+			delete(st.Signers, name)
+		}
+	}
+}
+
 // changeMutants break what changes of the configuration rely on.
 var changeMutants = []mutant{
 	{"a shorter drain counts for mail that was signed before", []string{"I2"}, 40, All,
