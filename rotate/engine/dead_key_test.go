@@ -20,16 +20,31 @@ func (w *world) lacking(selectors ...string) {
 	}
 }
 
+// tagged has the servers show each record as a DNS panel wrote it again, with the flag t=s.
+func (w *world) tagged() {
+	shows := w.shows
+	w.shows = func(s *rotate.Sight) {
+		for i, v := range s.Values {
+			s.Values[i] = strings.Replace(v, "p=", "t=s; p=", 1)
+		}
+		shows(s)
+	}
+}
+
 // TestDeadKeyIsLeft: once the key that signers use was revoked, their mail fails. They leave it as soon as one server
 // shows the record of the other key, and wait neither for the others nor for resolvers (I2). While they have left no
 // key that is good, every server has to show it.
 func TestDeadKeyIsLeft(t *testing.T) {
-	for title, order := range map[string]rotate.Compromised{"revoked": {RevokeNow: true}, "good": {}} {
+	for title, order := range map[string]rotate.Compromised{"revoked": {RevokeNow: true}, "good": {},
+		"revoked, with other tags at the other one": {RevokeNow: true}} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			w.settle(d)
 			w.pass(8 * day)
 			w.lacking("s2")
+			if strings.Contains(title, "tags") {
+				w.tagged()
+			}
 			res := w.order(d, order)
 			for _, name := range d.Signers {
 				if got := w.hosts[name].selector(d.Name); (got == "s2") != order.RevokeNow {

@@ -33,7 +33,7 @@ func Enough(j *Judge, s string) bool {
 // ShownOf returns the record at a selector as a server shows it, "" where none does.
 func ShownOf(j *Judge, s string) string {
 	key, values := j.Have.Selector(s).Wanted(), j.Seen.Selectors[s].Sight.Values
-	i := slices.IndexFunc(values, func(v string) bool { return key != nil && dkim.SameRecord(v, key.Record) })
+	i := slices.IndexFunc(values, func(v string) bool { return key != nil && dkim.Serves(v, key.Record) })
 	if i < 0 {
 		return ""
 	}
@@ -51,7 +51,7 @@ func Dead(j *Judge, s string) bool {
 func noneLoses(sight rotate.Sight, to *rotate.Key, left rotate.SelectorSeen, from *rotate.Key) bool {
 	lacking := false
 	for server, values := range sight.Shown {
-		if slices.ContainsFunc(values, func(v string) bool { return dkim.SameRecord(v, to.Record) }) {
+		if slices.ContainsFunc(values, func(v string) bool { return dkim.Serves(v, to.Record) }) {
 			continue
 		}
 		lacking = true
@@ -74,7 +74,7 @@ const OnlySome = "not every server shows it"
 func EnoughNote(j *Judge, s string) string {
 	shown := OnlySome + " (" + strings.Join(j.Seen.Selectors[s].Sight.Lagging, "; ") + "), but "
 	if from := j.Want.Policy.Other(s); Dead(j, from) {
-		return shown + "mail that signers sign with " + from + " fails everywhere, because its key was revoked"
+		return shown + "mail that signers sign with " + from + " fails at every server that follows, because its key was revoked"
 	}
 	return shown + "those that don't show neither key, so no mail fails that verifies now"
 }

@@ -20,7 +20,7 @@ var classMutants = []struct {
 	{mutant{"a server that does not answer is taken to show what the others do", []string{"I2", "I5"}, 40, All,
 		looker(func(p *process) ports.Looker { return presuming{p} })}, silent, 1},
 	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
-		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 1},
+		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 200},
 
 	{mutant{"what a wildcard shows is taken for a record", []string{"I7"}, 20, All,
 		looker(func(p *process) ports.Looker { return takenIn{p} })}, wildcards | strangers | bounds, 1},
