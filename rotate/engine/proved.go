@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -61,7 +62,7 @@ func (r byMail) proved(ctx context.Context, s rotate.Step, signer *batchedSigner
 	}
 	_, err = signer.proofs.Call(ctx, key)
 	if err == nil || !r.judge().Flight(s.Selector) {
-		return "", err
+		return "", health.WayBack(r.judge(), err)
 	}
 	if fault.CodeOf(err) == codes.MailDiffers {
 		seen, unseen := signer.mail.Call(ctx, r.want.Name)

@@ -238,9 +238,9 @@ func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSi
 	ref := r.st.Identify(seen.Ref)
 	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref, Refuses: seen.Refuses, RefusesOnly: seen.RefusesOnly}
 	if ref.Selector != key.Selector || ref.KeyID != key.Ref().KeyID {
-		return "", fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
+		return "", health.WayBack(r.judge(), fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
 			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, dkim.ShortID(ref.KeyID)),
-			"look at the signer's tables and log; the old key stays published, so mail still verifies")
+			"look at the signer's tables and log"))
 	}
 	return byMail{r}.proved(ctx, s, signer, key)
 }

@@ -38,14 +38,13 @@ func (p *Prober) Judge(r Report, selector string) error {
 // differs says what the message shows that it should not, and what to do; "" for nothing.
 func (p *Prober) differs(r Report, selector string) (saw, hint string) {
 	own, others := r.own(), r.others()
-	back := fmt.Sprintf("; both keys are published, and 'dkimbot rollback --domain %s' goes back to the old one", r.Domain)
 	switch {
 	case r.Odd != "":
 		return "the message is odd: " + r.Odd, "see what the mail servers on the way add to it"
 	case len(own) == 0:
 		return "the message carries no signature of the domain" + others,
 			"see whether the mail server hands mail that is submitted so to the signer, whether the signer takes the " +
-				"sender for one of its own, and what its log says" + back
+				"sender for one of its own, and what its log says"
 	case len(own) > 1:
 		var all []string
 		for _, s := range own {
@@ -56,11 +55,11 @@ func (p *Prober) differs(r Report, selector string) (saw, hint string) {
 	case selector != "" && own[0].Selector != selector:
 		return fmt.Sprintf("the message is signed with selector %s", own[0]),
 			"see whether the signer has read its configuration again, and whether mail passes another signer that was " +
-				"not switched" + back
+				"not switched"
 	case own[0].Checked && own[0].Fault != "":
 		return fmt.Sprintf("the signature %s does not verify: %s", own[0], own[0].Fault),
 			"see whether something changes mail after it is signed (footers, subjects, encodings), and whether the signer's " +
-				"key is the one whose record DNS shows" + back
+				"key is the one whose record DNS shows"
 	}
 	return "", ""
 }
