@@ -126,7 +126,23 @@ func (j *Judge) MayRevoke(selector string) bool {
 			return true
 		}
 	}
-	return false
+	return NoneSigns(j, selector)
+}
+
+// NoneSigns reports whether every signer says that it does not sign with a selector, and none can be given its key
+// again, which the keystore does not hold: a revocation lets no mail fail. Of one whose mail is looked at mail would
+// have to say so.
+func NoneSigns(j *Judge, selector string) bool {
+	at := j.Seen.Selectors[selector]
+	key := j.Have.Selector(selector).Key
+	if key == nil || at.KeyErr != nil || at.KeyID == key.ID || at.Kept {
+		return false
+	}
+	return len(j.Want.Signers) > 0 && !slices.ContainsFunc(j.Want.Signers, func(name string) bool {
+		seen, looked := j.Seen.Signers[name]
+		return !looked || seen.Err != nil || seen.Unheard != nil || j.Seen.Probed[name] || seen.At(selector) ||
+			j.CanFetch(name, selector)
+	})
 }
 
 // anySafe reports whether a signer has surely come to a key of the domain's two selectors that is not compromised.

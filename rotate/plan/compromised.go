@@ -46,7 +46,7 @@ func (p *planner) flees() bool {
 	other := p.Want.Policy.Other(from)
 	err := cmp.Or(p.Seen.Selectors[other].KeyErr, p.obstacles[other])
 	switch {
-	case p.LostForGood(from):
+	case p.LostForGood(from), health.NoneSigns(&p.Judge, from):
 		p.revoke(rotate.Revocation, from, time.Time{})
 	case err != nil && !p.Have.Leaked(other):
 		p.stop(err)

@@ -97,3 +97,33 @@ func TestRevokedOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestRevokedWhereNoneSigns: a compromised key that no signer signs with, and that none can be given again since the
+// keystore has lost it, is revoked: no mail fails by that. It is not while one may sign with it.
+func TestRevokedWhereNoneSigns(t *testing.T) {
+	for title, tt := range map[string]struct {
+		change  func(*scene)
+		revoked bool
+	}{
+		"none signs":                       {func(*scene) {}, true},
+		"one signs":                        {func(s *scene) { s.Drift("s1", plantest.Keys()[0].ID(), "mx2") }, false},
+		"one signs with another key there": {func(s *scene) { s.Drift("s1", "", "mx2") }, false},
+		"one is silent":                    {func(s *scene) { s.Silence("mx2") }, false},
+		"mail of one is looked at":         {func(s *scene) { s.Seen.Probed = map[string]bool{"mx2": true} }, false},
+		"the keystore has it":              {func(s *scene) { s.Hold("s1", plantest.Keys()[0].ID(), 1) }, false},
+		"the keystore does not answer":     {func(s *scene) { s.KeystoreSilent("s1") }, false},
+		"no signers are named":             {func(s *scene) { s.Want.Signers = nil }, false},
+	} {
+		s := plantest.Ready()
+		plantest.Leak("s1")(s)
+		s.Hold("s1", "", 0)
+		s.Hold("s2", "", 0)
+		s.Drift("", "", "mx1", "mx2")
+		tt.change(s)
+		p := s.Plan()
+		revoked := slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Revoke })
+		if revoked != tt.revoked {
+			t.Errorf("%s: %s; %v", title, plantest.Steps(p, s.Now), p.Stop)
+		}
+	}
+}
