@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -262,11 +263,36 @@ func TestReportOnAStaleState(t *testing.T) {
 	d.Asked = false
 	w.pass(8 * day)
 	w.restoreState(old)
-	for _, selectors := range [][]string{nil, {"s1"}} {
+	for _, selectors := range [][]string{nil, {"s1"}, {"s2"}} { // they sign with s2, the standby of that state
 		res := w.order(d, rotate.Compromised{Selectors: selectors, RevokeNow: true})
 		if fault.CodeOf(res.Err) != "stale-state" || w.state(d.Name).Phase != old.Phase {
 			t.Fatalf("%v; phase %s", res.Err, w.state(d.Name).Phase)
 		}
 		faulttest.Shown(t, res.Err)
+	}
+}
+
+// TestStandbyThatAllSignWith: signers that a person has switched to the standby leave its compromised key before it is
+// revoked; it is not while they can't (I2).
+func TestStandbyThatAllSignWith(t *testing.T) {
+	for _, stuck := range []bool{false, true} {
+		w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+		w.settle(d)
+		w.pass(8 * day)
+		ref := dkim.Ref{Name: dkim.Name{Domain: d.Name, Selector: "s2"}, KeyID: w.state(d.Name).Selectors["s2"].Key.ID}
+		for _, name := range d.Signers {
+			h := w.hosts[name]
+			h.files[ref] = w.backups[ref]
+			h.astray(h.begin(ref, 0))
+			if stuck {
+				h.stuck = errors.New("its tables can't be written")
+			}
+		}
+		res := w.order(d, rotate.Compromised{Selectors: []string{"s2"}})
+		now := w.state(d.Name).Selectors["s2"].Key
+		revoked := now.ID != ref.KeyID || !now.RevokedAt.IsZero()
+		if revoked == stuck {
+			t.Errorf("I2: stuck at s2: %t; revoked: %t; %v", stuck, revoked, res.Err)
+		}
 	}
 }

@@ -151,6 +151,9 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	if err := r.engine.claimName(ctx, health.At(r.seen, s.Selector).Sight.Owner, r.name(s.Selector)); err != nil {
 		return err
 	}
+	if j := r.judge(); sel.Key != key && health.Kept(j, s.Selector) { // the fresh record revokes the old one
+		return j.CantRevoke(s.Selector)
+	}
 	if old := sel.Key; old != key && r.st.Spares(s.Selector, old.ID) {
 		if err := r.stillUnused(ctx, s.Selector, old.ID, "replace the key record"); err != nil {
 			return err

@@ -116,7 +116,7 @@ func (j *Judge) MayRevoke(selector string) bool {
 		return !j.leftInUse(selector) || j.anySafe()
 	}
 	if selector != j.Have.Active && (j.Have.Phase != rotate.Bootstrapping || !j.mayBeUsed(selector)) {
-		return true
+		return !AllSign(j, selector) || j.LostForGood(selector)
 	}
 	for _, name := range j.Want.Signers {
 		c, known := j.Have.Signers[name]
@@ -127,6 +127,27 @@ func (j *Judge) MayRevoke(selector string) bool {
 		}
 	}
 	return NoneSigns(j, selector)
+}
+
+// Kept reports whether a compromised key's record is to stay for now: mail by it would fail for nothing.
+func Kept(j *Judge, selector string) bool {
+	return j.Have.Leaked(selector) && !j.LostForGood(selector) && !j.MayRevoke(selector)
+}
+
+// AllSign reports whether all signers that answer say that they sign with a selector, also where the state has them at
+// another one: a person has switched them, or the state is an older one.
+func AllSign(j *Judge, selector string) bool {
+	asked := 0
+	for _, name := range j.Want.Signers {
+		seen, looked := j.Seen.Signers[name]
+		if !looked || seen.Err != nil {
+			continue
+		}
+		if asked++; !seen.At(selector) {
+			return false
+		}
+	}
+	return asked > 0
 }
 
 // NoneSigns reports whether every signer says that it does not sign with a selector, and none can be given its key

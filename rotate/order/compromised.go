@@ -89,9 +89,11 @@ func (p *order) reportable(s string, sel *rotate.Selector) error {
 // outdated refuses a report of a key of which the state is known to be older than what is in use.
 func (p *order) outdated(selectors []string) error {
 	for _, s := range p.Want.Policy.Selectors { // what the state says of it is not so
-		if p.Stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s)) {
+		other := p.Want.Policy.Other(s)
+		astray := s == p.Have.Active && health.AllSign(&p.Judge, other) // signers use what the state has for the standby
+		if p.Stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s) || astray) {
 			hint := fault.HintOf(p.StaleState(s)) + "; report the key then"
-			if other := p.Want.Policy.Other(s); !p.Stale(other) && !slices.Contains(selectors, other) {
+			if !astray && !p.Stale(other) && !slices.Contains(selectors, other) {
 				hint += ", or name the other selector now with --selector"
 			}
 			return &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "report a compromised key of " + p.Want.Name,
