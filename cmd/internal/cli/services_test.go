@@ -45,14 +45,14 @@ func TestServiceFails(t *testing.T) {
 	sound("s1")
 
 	notAllowed := []string{"mx1", "401 Unauthorized", "hint: "}
-	f.Before = answers(http.StatusUnauthorized, 0)
+	f.Answer(answers(http.StatusUnauthorized, 0), nil)
 	run(1, notAllowed, "rotate")
 	run(1, notAllowed, "check")
 	writes, busy := f.Writes, answers(http.StatusServiceUnavailable, 0)
-	f.Before, f.After = nil, func(n int, w http.ResponseWriter) bool { return f.Writes > writes && busy(n, w) }
+	f.Answer(nil, func(n int, w http.ResponseWriter) bool { return f.Writes > writes && busy(n, w) })
 	run(1, []string{"mx1", "503 Service Unavailable", "hint: "}, "rotate")
 	run(0, []string{"phase switching", "failures: "}, "status")
-	f.Requests, f.Before, f.After = 0, answers(http.StatusTooManyRequests, 1), nil
+	f.Answer(answers(http.StatusTooManyRequests, 1), nil)
 	run(0, nil, "rotate", "--wait")
 	sound("s2")
 }

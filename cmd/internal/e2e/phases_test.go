@@ -115,8 +115,9 @@ func (c *changing) added() *host { return c.hosts[len(c.hosts)-1] }
 func (c *changing) inPhase(phase, active, signs string) {
 	c.t.Helper()
 	c.bot.await(phase, active, 0)
-	if len(c.hosts) > 0 {
+	if len(c.hosts) > 0 { // gone for good: as long as it is configured, and signs, its key is kept
 		c.added().stop()
+		c.change(`(?m)^  `+c.added().name+`: \{ driver: .*\n`, "")
 	}
 	h := c.newHost()
 	c.hosts = append(c.hosts, h)

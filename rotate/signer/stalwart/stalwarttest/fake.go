@@ -132,6 +132,14 @@ func (s *Server) sign(domain string, remembered bool) (out []dkim.Ref) {
 	return out
 }
 
+// Answer sets what answers requests from now on, each nil for the server alone: before in its place, after once it has
+// done what was asked. Requests are counted from 1 again.
+func (s *Server) Answer(before, after func(n int, w http.ResponseWriter) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Before, s.After, s.Requests = before, after, 0
+}
+
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
