@@ -35,7 +35,7 @@
 //
 //	 1 main.main                          ends the process with the exit code
 //	 2 cli.Main                           catches signals, prints errors
-//	 3 act.Rotate.(*rotateFlags).run.func1 checks flags, loads the configuration, chooses domains
+//	 3 act.Rotate.func1                   checks flags, loads the configuration, chooses domains
 //	 4 act.run.settle                     opens the parts, prints results
 //	 5 engine.(*Engine).SettleAll         works on the domains side by side
 //	 6 engine.(*Engine).settle            does rounds, and waits in between

@@ -65,7 +65,27 @@ in progress. Run the same command again to continue.`,
   dkimbot rotate --due                            # every quarter of an hour, from cron or a timer
   dkimbot rotate --domain example.com --compromised
   dkimbot rotate --all --compromised --selector s1 --selector s2   # somebody has copied the keystore`,
-		RunE: f.run(p),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return console.Wrong(cmd, err)
+			}
+			r, chosen, err := begin(p, cmd, f.domains, console.Choose)
+			if err != nil {
+				return err
+			}
+			req := f.request()
+			if f.dryRun {
+				req.Approved = f.out != ""
+				return inspect.Planning{Program: p, Request: req, Form: p.PlanForm(), File: f.out, Detailed: f.detailed,
+					Due: f.due}.Show(cmd.Context(), r.cfg, chosen)
+			}
+			if f.compromised && f.all && !f.yes {
+				if err := p.Ask(cmd.Context(), leaveAll(len(chosen))); err != nil {
+					return err
+				}
+			}
+			return r.refused(r.settle(chosen, req, f.due, patienceOf(f.wait)))
+		},
 	}
 	f.add(cmd.Flags())
 	f.ignore = ignoreFlags(cmd)
@@ -89,31 +109,6 @@ func (f *rotateFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.out, "out", "", "with --dry-run: also write the plan to `FILE`, for 'dkimbot apply'")
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
 	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
-}
-
-// run returns what does as the flags say, or shows what would be done.
-func (f *rotateFlags) run(p *console.Program) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, _ []string) error {
-		if err := f.check(); err != nil {
-			return console.Wrong(cmd, err)
-		}
-		r, chosen, err := begin(p, cmd, f.domains, console.Choose)
-		if err != nil {
-			return err
-		}
-		req := f.request()
-		if f.dryRun {
-			req.Approved = f.out != ""
-			return inspect.Planning{Program: p, Request: req, Form: p.PlanForm(), File: f.out, Detailed: f.detailed,
-				Due: f.due}.Show(cmd.Context(), r.cfg, chosen)
-		}
-		if f.compromised && f.all && !f.yes {
-			if err := p.Ask(cmd.Context(), leaveAll(len(chosen))); err != nil {
-				return err
-			}
-		}
-		return r.refused(r.settle(chosen, req, f.due, patienceOf(f.wait)))
-	}
 }
 
 // check finds flags that don't go together.
