@@ -147,3 +147,34 @@ func TestFailingAccountIsLeftOut(t *testing.T) {
 		t.Errorf("without it: phase %s: %v", res.State.Phase, res.Err)
 	}
 }
+
+// TestAccountTakesItLater: a record that vanished at one of two DNS accounts while that took nothing is published there
+// when it works again, whatever else was done meanwhile (I4).
+func TestAccountTakesItLater(t *testing.T) {
+	for _, meanwhile := range []string{"nothing", "a report"} {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.settle(d)
+		w.pass(8 * day)
+		d.Also = []string{"new"}
+		second := &secondAccount{shown: map[string]string{}}
+		w.both(second).Advance(t.Context(), d)
+		w.pass(8 * day)
+		const name = "s1._domainkey.example.com"
+		delete(second.shown, name)
+		second.down = fault.Temporary("publish through new", errors.New("no route to host"), "")
+		if res := w.both(second).Advance(t.Context(), d); res.Err == nil {
+			t.Error("nothing failed")
+		}
+		if meanwhile == "a report" {
+			r := d
+			r.Instruction = rotate.Compromised{Selectors: []string{"s2"}}
+			w.both(second).Advance(t.Context(), r)
+		}
+		w.pass(time.Hour)
+		second.down = nil
+		res := w.both(second).Advance(t.Context(), d)
+		if st := w.state(d.Name); second.shown[name] != st.Selectors["s1"].Key.Record {
+			t.Errorf("I4, meanwhile %s: the account shows %q; %v", meanwhile, second.shown[name], res.Err)
+		}
+	}
+}

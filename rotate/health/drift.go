@@ -91,6 +91,10 @@ func (h *Check) recordDrift(s string) *finding.Finding {
 	return h.rewritten(s)
 }
 
+// spreading is how long a record that every DNS account took may need to show at all of them: later it is published
+// again. Where one of them did not take it, no account has confirmed it since, and it is at once.
+const spreading = 10 * time.Minute
+
 // Lost says how a record that stood at the selector's name does so no more, or
 // not alone, though no other record is in the way: it is to be published again.
 func (h *Check) Lost(s string) *finding.Finding {
@@ -116,7 +120,8 @@ func (h *Check) Lost(s string) *finding.Finding {
 			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.Name(s))
 	case Changing:
 		sight := h.Seen.Selectors[s].Sight
-		if len(h.Want.Also) == 0 || sight.Silent || len(sight.Bogus) > 0 || sel.Key.VerifiedAt.IsZero() {
+		spreads := sel.Key.VerifiedAt.IsZero() && h.Now.Before(sel.Key.PublishedAt.Add(spreading))
+		if len(h.Want.Also) == 0 || sight.Silent || len(sight.Bogus) > 0 || spreads {
 			return nil
 		}
 		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("not every DNS account of the domain (%s) shows the record at %s: %s",
