@@ -68,8 +68,8 @@ func (v dismissed) since(name string) string {
 
 // waysOut says how a person ends that a signer which is no longer listed signs.
 func (v dismissed) waysOut(name string) string {
-	return fmt.Sprintf("list %s at %s again, or stop it, or take %[2]s out of its tables, also where dkimbot wrote "+
-		"the lines", name, v.Want.Name)
+	return fmt.Sprintf("list %s at %s again, or take %[2]s out of its tables, also where dkimbot wrote the lines; "+
+		"where it is gone for good, take it out of 'signers:', too", name, v.Want.Name)
 }
 
 // findOut says the same of one that does not answer.

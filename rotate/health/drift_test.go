@@ -267,7 +267,7 @@ func TestDrift(t *testing.T) {
 		"a signer left over that says that it signs with a replaced key": {plantest.Ready, func(s *scene) {
 			dismissed(s, rotate.SignerSeen{Ref: plantest.RefTo("s1", 3)})
 			s.Have.Selectors["s1"].Past = []string{other.ID()}
-		}, "signer-left-over mx2!", "that mail fails, because that key was replaced / list mx2 at example.com again, or stop it"},
+		}, "signer-left-over mx2!", "that mail fails, because that key was replaced / list mx2 at example.com again, or take"},
 		"a signer left over that says that it signs with a revoked key": {plantest.Ready, func(s *scene) {
 			dismissed(s, rotate.SignerSeen{Ref: plantest.RefTo("s2", 1)})
 			key := s.Have.Selectors["s2"].Key
