@@ -92,7 +92,7 @@ func (h *Check) recordDrift(s string) *finding.Finding {
 }
 
 // spreading is how long a record that every DNS account took may need to show at all of them: later it is published
-// again. Where one of them did not take it, no account has confirmed it since, and it is at once.
+// again. Where one of them did not take it, it is at once.
 const spreading = 10 * time.Minute
 
 // Lost says how a record that stood at the selector's name does so no more, or
@@ -120,7 +120,8 @@ func (h *Check) Lost(s string) *finding.Finding {
 			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.Name(s))
 	case Changing:
 		sight := h.Seen.Selectors[s].Sight
-		spreads := sel.Key.VerifiedAt.IsZero() && h.Now.Before(sel.Key.PublishedAt.Add(spreading))
+		begun := h.Have.Intent != nil && h.Have.Intent.Kind == rotate.Publish && h.Have.Intent.Selector == s
+		spreads := sel.Key.VerifiedAt.IsZero() && h.Now.Before(sel.Key.PublishedAt.Add(spreading)) && !begun
 		if len(h.Want.Also) == 0 || sight.Silent || len(sight.Bogus) > 0 || spreads {
 			return nil
 		}
