@@ -83,10 +83,10 @@ func leaveOut(st rotate.State) {
 func (a *App) Ready(ctx context.Context) error {
 	store, isFile := a.State.(interface {
 		InPlace() error
-		Sound(context.Context) error
+		Intact(context.Context) error
 	})
 	if isFile {
-		if err := store.InPlace(); err != nil { // this is cheap, and not remembered as Sound is
+		if err := store.InPlace(); err != nil { // this is cheap, and not remembered as Intact is
 			return err
 		}
 	}
@@ -95,5 +95,5 @@ func (a *App) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, soundTime)
 	defer cancel()
-	return a.sound.Verdict(ctx, store.Sound)
+	return a.sound.Verdict(ctx, store.Intact)
 }

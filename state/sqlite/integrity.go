@@ -25,10 +25,10 @@ func (s *Store) InPlace() error {
 	return nil
 }
 
-// Sound returns why the database can't be relied upon, nil if it can: it is not in its place; its pages don't fit
+// Intact returns why the database can't be relied upon, nil if it can: it is not in its place; its pages don't fit
 // together; or a state can't be read. It reads the file itself, by connections of its own: those that are open
 // remember pages. It reads all of it.
-func (s *Store) Sound(ctx context.Context) error {
+func (s *Store) Intact(ctx context.Context) error {
 	const attempt = "check the state database"
 	if err := s.InPlace(); err != nil {
 		return err

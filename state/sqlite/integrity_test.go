@@ -75,7 +75,7 @@ func TestSoundWhileOpen(t *testing.T) {
 			if _, err := s.writer.db.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Sound(ctx); err != nil {
+			if err := s.Intact(ctx); err != nil {
 				t.Fatal(err)
 			}
 			text, err := os.ReadFile(path)
@@ -83,7 +83,7 @@ func TestSoundWhileOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			damage.do(t, path, text)
-			switch err := s.Sound(ctx); {
+			switch err := s.Intact(ctx); {
 			case damage.says == "":
 				if err != nil {
 					t.Error(err)
