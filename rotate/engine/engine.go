@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/lease"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/quota"
@@ -231,18 +232,12 @@ func (e *Engine) signer(name string) (*batchedSigner, error) {
 	if s := e.signers[name]; s != nil {
 		return s, nil
 	}
-	return nil, unknownSigner(name)
+	return nil, observe.UnknownSigner(name)
 }
 
 // lagsOf returns how long after its activation each of the domain's signers has surely changed.
 func lagsOf(r *run) map[string]time.Duration {
-	lags := map[string]time.Duration{}
-	for _, name := range append(rotate.Dismissed(r.st, r.want.Signers), r.want.Signers...) {
-		if s := r.engine.Signers[name]; s != nil {
-			lags[name] = s.Lag()
-		}
-	}
-	return lags
+	return observe.Lags(append(rotate.Dismissed(r.st, r.want.Signers), r.want.Signers...), r.engine.Signers)
 }
 
 // claim keeps two calls in this process off one domain: they share an owner, so

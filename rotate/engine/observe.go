@@ -2,17 +2,13 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"maps"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
 	"github.com/dkimbot/dkimbot/rotate/adoption"
-	"github.com/dkimbot/dkimbot/rotate/batch"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
@@ -38,7 +34,7 @@ type Planner struct {
 	BeforeSwitches []preflight.Question
 
 	once      sync.Once
-	questions map[string]*batch.Calls[dkim.SigningKey, rotate.SignerSeen]
+	questions map[string]*observe.Questions
 }
 
 // Plan observes the domain and says what would be done now. Only a state that
@@ -61,7 +57,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	}
 	made := plan.Plan(now, want, req, after, seen)
 	if _, leaked := req.Instruction.(rotate.Compromised); leaked && err == nil {
-		made = forecast.Emergency(now, want, req, after, seen, p.lags())
+		made = forecast.Emergency(now, want, req, after, seen, observe.Lags(slices.Collect(maps.Keys(p.Signers)), p.Signers))
 	}
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
@@ -98,64 +94,18 @@ func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State
 		if q := p.questions[signer]; q != nil {
 			return q.Call(ctx, health.Following(want, have))
 		}
-		return rotate.SignerSeen{}, unknownSigner(signer)
+		return rotate.SignerSeen{}, observe.UnknownSigner(signer)
 	}
 	seen := observe.Domain(ctx, want, have, p.Keys, p.Look,
 		func(signer string) bool { return p.questions[signer] != nil }, ask)
-	seen.Fetchers, seen.Unmixed = fetchers(want.Signers, p.Signers), unmixed(want.Signers, p.Signers)
-	seen.Probed = probed(want.Signers, p.Signers)
+	observe.Traits(&seen, want.Signers, p.Signers)
 	return seen
-}
-
-// fetchers says which of the signers fetch private keys themselves.
-func fetchers[S ports.SignerReader](names []string, signers map[string]S) map[string]bool {
-	out := map[string]bool{}
-	for _, name := range names {
-		f, ok := any(signers[name]).(ports.Fetcher)
-		out[name] = ok && f.Fetches()
-	}
-	return out
-}
-
-// unmixed says which of the signers sign with one algorithm, whatever the key is.
-func unmixed[S ports.SignerReader](names []string, signers map[string]S) map[string]bool {
-	out := map[string]bool{}
-	for _, name := range names {
-		u, ok := any(signers[name]).(ports.Unmixed)
-		out[name] = ok && u.Unmixed()
-	}
-	return out
-}
-
-// probed says of which signers the mail is looked at.
-func probed[S ports.SignerReader](names []string, signers map[string]S) map[string]bool {
-	out := map[string]bool{}
-	for _, name := range names {
-		p, ok := any(signers[name]).(ports.Prober)
-		out[name] = ok && p.Probes()
-	}
-	return out
 }
 
 // gather lets many domains that are planned at once ask a signer together.
 func (p *Planner) gather() {
-	p.questions = map[string]*batch.Calls[dkim.SigningKey, rotate.SignerSeen]{}
+	p.questions = map[string]*observe.Questions{}
 	for name, s := range p.Signers {
-		p.questions[name] = questions(name, s)
+		p.questions[name] = observe.Ask(name, s)
 	}
-}
-
-func unknownSigner(name string) error {
-	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")
-}
-
-// lags returns how long after its switch each signer has surely changed, where it says so.
-func (p *Planner) lags() map[string]time.Duration {
-	out := map[string]time.Duration{}
-	for name, s := range p.Signers {
-		if lagging, ok := s.(interface{ Lag() time.Duration }); ok {
-			out[name] = lagging.Lag()
-		}
-	}
-	return out
 }

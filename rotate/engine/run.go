@@ -203,9 +203,7 @@ func (r *run) observe(ctx context.Context) {
 	}
 	r.seen = observe.Domain(ctx, r.want, r.st, r.keys, r.engine.Look,
 		func(signer string) bool { return r.engine.signers[signer] != nil }, ask)
-	r.seen.Fetchers = fetchers(r.want.Signers, r.engine.Signers)
-	r.seen.Unmixed = unmixed(r.want.Signers, r.engine.Signers)
-	r.seen.Probed = probed(r.want.Signers, r.engine.Signers)
+	observe.Traits(&r.seen, r.want.Signers, r.engine.Signers)
 	byMail{r}.look(ctx)
 	r.claimNames(ctx)
 }

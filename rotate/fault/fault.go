@@ -90,6 +90,14 @@ func Refuse(code codes.Code, what, hint string) error {
 	return &Error{Kind: Refused, Code: code, What: what, Hint: hint}
 }
 
+// UnlessTransient returns err, and nil where it may pass by itself.
+func UnlessTransient(err error) error {
+	if err == nil || KindOf(err) == Transient {
+		return nil
+	}
+	return err
+}
+
 // KindOf returns the kind of the outermost fault in err's tree. Where several are
 // joined side by side and differ, the whole is Permanent: trying again can't cure
 // all of it, and not all of it was refused. An error that holds no fault counts as

@@ -59,7 +59,7 @@ func (p Parts) lacks(ctx context.Context, want rotate.Domain, seen rotate.Observ
 		if silent { // where another one answers, the domain comes to be signed there, and here later
 			errs = append(errs, s.Err)
 		}
-		errs = append(errs, Lasting(s.Err), s.Refuses)
+		errs = append(errs, fault.UnlessTransient(s.Err), s.Refuses)
 		errs = append(errs, asked(ctx, preflight.Rights(preflight.Of(p.Signers[signer], of), true)))
 	}
 	return once(append(errs, p.asked(ctx, p.Keys, of), p.asked(ctx, p.Account, of), p.switches(ctx)))
@@ -107,7 +107,7 @@ func (p Parts) refusals(ctx context.Context, want rotate.Domain, st rotate.State
 				selectors = append(selectors, s.Selector)
 			}
 		}
-		if err := Lasting(p.asked(ctx, part.asked, subjects(want, seen, selectors))); err != nil {
+		if err := fault.UnlessTransient(p.asked(ctx, part.asked, subjects(want, seen, selectors))); err != nil {
 			all = append(all, refusal{err, kinds(part.kinds...)})
 		}
 	}
@@ -123,7 +123,8 @@ func (p Parts) afterwards(ctx context.Context, want rotate.Domain, st rotate.Sta
 		return nil
 	}
 	of := subjects(want, seen, []string{st.Active})
-	return once([]error{Lasting(p.asked(ctx, p.Keys, of)), Lasting(p.asked(ctx, p.Account, of))})
+	return once([]error{fault.UnlessTransient(p.asked(ctx, p.Keys, of)),
+		fault.UnlessTransient(p.asked(ctx, p.Account, of))})
 }
 
 // asked asks one part.
@@ -201,14 +202,6 @@ func (p Parts) Foreseen(ctx context.Context, want rotate.Domain, st rotate.State
 		made.Reason = rotate.Reason{} // Stop is why
 	}
 	return made
-}
-
-// Lasting returns err unless it may pass by itself.
-func Lasting(err error) error {
-	if err == nil || fault.KindOf(err) == fault.Transient {
-		return nil
-	}
-	return err
 }
 
 // First returns what keeps a run from taking the steps, if they make the first key of the domain.

@@ -1,0 +1,79 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/batch"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
+)
+
+// Questions are what many domains ask a signer at once: what signs them, and whether it could be switched to the key
+// that follows. They are safe for concurrent use.
+type Questions = batch.Calls[dkim.SigningKey, rotate.SignerSeen]
+
+// Ask returns the questions to the signer of that name.
+func Ask(name string, s ports.SignerReader) *Questions {
+	return &Questions{What: "ask signer " + name, Reads: true,
+		Do: func(ctx context.Context, next []dkim.SigningKey) ([]rotate.SignerSeen, []error) {
+			domains := make([]string, len(next))
+			for i, k := range next {
+				domains[i] = k.Domain
+			}
+			active, err := s.Active(ctx, domains)
+			var whichever error
+			var each map[string]error
+			if screener, ok := s.(ports.Screener); ok {
+				each, whichever = screener.Screen(ctx, next)
+			}
+			var here map[string]dkim.Ref
+			var unheard error
+			if several, ok := s.(ports.Several); ok {
+				here, unheard = several.Hosts(ctx, domains)
+			}
+			seen, errs := make([]rotate.SignerSeen, len(next)), make([]error, len(next))
+			for i, k := range next {
+				seen[i] = rotate.SignerSeen{Ref: active[k.Domain], Here: here[k.Domain], Unheard: unheard}
+				errs[i] = batch.ErrorFor(err, k.Domain)
+				seen[i].Refuses = fault.UnlessTransient(batch.ErrorFor(whichever, k.Domain))
+				if only := fault.UnlessTransient(each[k.Domain]); seen[i].Refuses == nil && only != nil {
+					seen[i].Refuses, seen[i].RefusesOnly = only, k.Selector
+				}
+			}
+			return seen, errs
+		}}
+}
+
+// UnknownSigner says that no signer has that name.
+func UnknownSigner(name string) error {
+	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")
+}
+
+// Traits notes in an observation what the named signers are like, whatever they sign with now.
+func Traits[S ports.SignerReader](seen *rotate.Observation, names []string, signers map[string]S) {
+	seen.Fetchers, seen.Unmixed, seen.Probed = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, name := range names {
+		s := any(signers[name])
+		fetcher, ok := s.(ports.Fetcher)
+		seen.Fetchers[name] = ok && fetcher.Fetches()
+		unmixed, ok := s.(ports.Unmixed)
+		seen.Unmixed[name] = ok && unmixed.Unmixed()
+		prober, ok := s.(ports.Prober)
+		seen.Probed[name] = ok && prober.Probes()
+	}
+}
+
+// Lags returns how long after its switch each of the named signers has surely changed, where it says so.
+func Lags[S ports.SignerReader](names []string, signers map[string]S) map[string]time.Duration {
+	lags := map[string]time.Duration{}
+	for _, name := range names {
+		if s, ok := any(signers[name]).(interface{ Lag() time.Duration }); ok {
+			lags[name] = s.Lag()
+		}
+	}
+	return lags
+}
