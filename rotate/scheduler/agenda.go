@@ -18,7 +18,7 @@ const longestNap = 30 * time.Second
 // queue knows what is due; the agenda adds what the queue can't know, because it
 // could not be written, and holds back what has failed or has just been done.
 type agenda struct {
-	domains map[string]rotate.Domain
+	domains map[string]*rotate.Domain // those of the scheduler, not copies: there may be very many
 
 	mu    sync.Mutex
 	busy  map[string]bool
@@ -28,10 +28,10 @@ type agenda struct {
 }
 
 func newAgenda(domains []rotate.Domain) *agenda {
-	a := &agenda{domains: map[string]rotate.Domain{}, busy: map[string]bool{}, after: map[string]time.Time{},
-		again: map[string]int{}}
-	for _, d := range domains {
-		a.domains[d.Name] = d
+	a := &agenda{domains: make(map[string]*rotate.Domain, len(domains)), busy: map[string]bool{},
+		after: map[string]time.Time{}, again: map[string]int{}}
+	for i, d := range domains {
+		a.domains[d.Name] = &domains[i]
 	}
 	return a
 }
@@ -46,7 +46,7 @@ func (a *agenda) take(now time.Time, due []string) []rotate.Domain {
 	for _, name := range due {
 		if a.mayTake(name, now) {
 			a.busy[name] = true
-			out = append(out, a.domains[name])
+			out = append(out, *a.domains[name])
 		}
 	}
 	return out

@@ -17,18 +17,29 @@ import (
 func Pending(ctx context.Context, q ports.Queue, now time.Time, domains []rotate.Domain,
 	req rotate.Request) ([]rotate.Domain, error) {
 	all := func(_ context.Context, _ time.Time, looks []string) ([]string, error) { return looks, nil }
-	return pending(ctx, q, now, domains, req, all)
+	at, err := pending(ctx, q, now, domains, req, all)
+	return picked(domains, at), err
 }
 
 // TakePending is Pending for someone who then works on the domains: no other process
 // is given the turns to look after them.
 func TakePending(ctx context.Context, q ports.WorkQueue, now time.Time, domains []rotate.Domain,
 	req rotate.Request) ([]rotate.Domain, error) {
-	return pending(ctx, q, now, domains, req, q.TakeLooks)
+	at, err := pending(ctx, q, now, domains, req, q.TakeLooks)
+	return picked(domains, at), err
 }
 
+func picked(domains []rotate.Domain, at []int) []rotate.Domain {
+	out := make([]rotate.Domain, len(at))
+	for i, n := range at {
+		out[i] = domains[n]
+	}
+	return out
+}
+
+// pending returns where those that have something to do stand among the domains.
 func pending(ctx context.Context, q ports.Queue, now time.Time, domains []rotate.Domain, req rotate.Request,
-	take func(context.Context, time.Time, []string) ([]string, error)) ([]rotate.Domain, error) {
+	take func(context.Context, time.Time, []string) ([]string, error)) ([]int, error) {
 	known, err := q.Fingerprints(ctx)
 	if err != nil {
 		return nil, err
@@ -55,10 +66,10 @@ func pending(ctx context.Context, q ports.Queue, now time.Time, domains []rotate
 		return nil, err
 	}
 	overridden := req.Ignore != (rotate.Ignore{}) // the next time of a domain may be one that the limits put off
-	var out []rotate.Domain
-	for _, d := range domains {
+	var out []int
+	for i, d := range domains {
 		if due[d.Name] || looks[d.Name] || known[d.Name] != d.Fingerprint() || overridden {
-			out = append(out, d)
+			out = append(out, i)
 		}
 	}
 	return out, nil
@@ -88,7 +99,7 @@ type Scheduler struct {
 func (s *Scheduler) Run(ctx context.Context) error {
 	clock := s.Engine.Clock
 	s.Engine.CountByTheHour()
-	pending, err := TakePending(ctx, s.Queue, clock.Now(), s.Domains, rotate.Request{})
+	pending, err := pending(ctx, s.Queue, clock.Now(), s.Domains, rotate.Request{}, s.Queue.TakeLooks)
 	if ctx.Err() != nil {
 		return nil // asked to end before anything was begun
 	}
@@ -96,8 +107,8 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		return err
 	}
 	due := make([]string, len(pending))
-	for i, d := range pending {
-		due[i] = d.Name
+	for i, at := range pending {
+		due[i] = s.Domains[at].Name
 	}
 	crew := newCrew(mostBegun)
 	defer crew.work.Wait()

@@ -52,13 +52,13 @@ func (a *App) Fleet(ctx context.Context) (serve.Fleet, error) {
 	if _, err := os.Stat(a.Config.State.Path); err != nil {
 		return serve.Fleet{}, err
 	}
-	fleet := serve.Fleet{States: make([]rotate.State, 0, len(a.Domains))}
+	fleet, now := serve.Fleet{States: make([]rotate.State, 0, len(a.Domains))}, time.Now()
 	for st, err := range each(ctx, a.State, namesOf(a.Domains)) {
 		if err != nil {
 			return serve.Fleet{}, err
 		}
 		leaveOut(st)
-		fleet.States = append(fleet.States, st)
+		fleet.Add(st, now)
 	}
 	var err error
 	fleet.Unlisted, err = a.Unlisted(ctx)

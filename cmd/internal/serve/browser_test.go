@@ -14,8 +14,6 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
-
-	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // browser opens a Chromium without a window, which notes what it asks for and complains of.
@@ -108,8 +106,7 @@ func TestPagesInABrowser(t *testing.T) {
 	now := time.Now()
 	m := NewMetrics("1")
 	m.Register(func(context.Context) (Fleet, error) { return shown(now, 250), nil }, func() int { return 0 }, quiet)
-	history := func(context.Context, string, int) ([]rotate.Event, error) { return historyOf(now), nil }
-	s, err := Listen("127.0.0.1:0", nil, m, Health{}, history, quiet)
+	s, err := Listen("127.0.0.1:0", nil, m, Health{}, detailOf(shown(now, 250)), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func TestReadAhead(t *testing.T) {
 			read++
 			return Fleet{States: make([]rotate.State, 7)}, nil
 		}, func() int { return 0 }, quiet)
-		h := newPage(m.fleet, noHistory, quiet).handler()
+		h := newPage(m.fleet, Detail{}, quiet).handler()
 		ask := func(code int, words string, within time.Duration) {
 			t.Helper()
 			began, w := time.Now(), httptest.NewRecorder()

@@ -15,8 +15,25 @@ import (
 
 // Fleet is where all domains stand.
 type Fleet struct {
-	States   []rotate.State // of those that the configuration lists
+	States   []rotate.State // of those that the configuration lists; of those that Add added, the gist
 	Unlisted []rotate.State
+
+	oldest time.Time // when the oldest key that signs was made, of the domains that Add added
+}
+
+// Add adds the state of a domain that the configuration lists, and keeps no more of it than metrics and lists need: a
+// fleet stays in memory between two questions.
+func (f *Fleet) Add(st rotate.State, now time.Time) {
+	f.oldest = earlier(f.oldest, oldestOf(st))
+	f.States = append(f.States, report.Gist(st, now))
+}
+
+// oldestOf returns when the key that signs was made; the zero time where that is not known.
+func oldestOf(st rotate.State) (at time.Time) {
+	if s := st.Selectors[st.Active]; s != nil && s.Key != nil {
+		at = s.Key.StoredAt
+	}
+	return at
 }
 
 // Metrics of the fleet.
@@ -74,14 +91,13 @@ func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
 // gaps; codes are there while they occur.
 func (f Fleet) metrics(now time.Time) (out []prometheus.Metric) {
 	counts, drifts, leaked := report.NewCounts(f.States, f.Unlisted, now), map[string]int{}, 0
-	var next, oldest, found time.Time
+	var next, found time.Time
+	oldest := f.oldest
 	for _, st := range f.States {
 		if st.Next != nil {
 			next = earlier(next, st.Next.At)
 		}
-		if s := st.Selectors[st.Active]; s != nil && s.Key != nil {
-			oldest = earlier(oldest, s.Key.StoredAt)
-		}
+		oldest = earlier(oldest, oldestOf(st))
 		if report.HasLeaked(st) {
 			leaked++
 		}

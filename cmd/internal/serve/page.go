@@ -26,7 +26,7 @@ var pageFiles embed.FS
 // page shows people where the domains stand. It is made on the server, and works without script.
 type page struct {
 	fleet     *fleetCache
-	history   History
+	detail    Detail
 	log       *slog.Logger
 	templates *template.Template
 }
@@ -43,8 +43,8 @@ const (
 // policy lets the page load nothing but its own style, and nobody frame it.
 const policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-func newPage(fleet *fleetCache, history History, log *slog.Logger) *page {
-	return &page{fleet, history, log, template.Must(template.ParseFS(pageFiles, "page/page.html"))}
+func newPage(fleet *fleetCache, detail Detail, log *slog.Logger) *page {
+	return &page{fleet, detail, log, template.Must(template.ParseFS(pageFiles, "page/page.html"))}
 }
 
 // handler answers for all pages.

@@ -17,16 +17,19 @@ type line struct{ At, What, Outcome, Message, By string }
 // domain shows all about one domain: what 'dkimbot status' says, its keys, and its history.
 func (p *page) domain(r *http.Request, f Fleet, now time.Time) view {
 	name := strings.TrimSuffix(strings.ToLower(r.PathValue("name")), ".")
-	i := slices.IndexFunc(f.States, func(st rotate.State) bool { return st.Domain == name })
-	if i < 0 {
+	if !slices.ContainsFunc(f.States, func(st rotate.State) bool { return st.Domain == name }) {
 		return view{name: "missing"}
 	}
-	events, err := p.history(r.Context(), name, eventsShown)
+	st, err := p.detail.State(r.Context(), name)
+	if err != nil {
+		return view{err: err}
+	}
+	events, err := p.detail.History(r.Context(), name, eventsShown)
 	if err != nil {
 		return view{err: err}
 	}
 	var status strings.Builder
-	show.Text{Pen: screen.Pen{W: &status, Now: now}}.Status(f.States[i])
+	show.Text{Pen: screen.Pen{W: &status, Now: now}}.Status(st)
 	var lines []line
 	for _, e := range slices.Backward(events) {
 		lines = append(lines, line{At: e.At.UTC().Format("2006-01-02 15:04:05"),

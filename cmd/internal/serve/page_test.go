@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,8 @@ func shown(now time.Time, many int) Fleet {
 		{Code: codes.KeyMissing, Message: nasty, Repair: "nothing: " + nasty, Asks: true, Since: now}}})
 	for i := range many {
 		f.States = append(f.States, rotate.State{Domain: fmt.Sprintf("d%05d.example", i), Phase: rotate.Ready, Active: "s1",
-			Next: &rotate.Next{Action: codes.ActionRotate, Selector: "s2", At: now.Add(time.Duration(i%30) * 24 * time.Hour)}})
+			Signers: rotate.Confirmations{"mx1": {Selector: "s1", At: now}},
+			Next:    &rotate.Next{Action: codes.ActionRotate, Selector: "s2", At: now.Add(time.Duration(i%30) * 24 * time.Hour)}})
 	}
 	return f
 }
@@ -50,16 +52,29 @@ func historyOf(now time.Time) []rotate.Event {
 	return out
 }
 
+// detailOf has the states of the fleet, and the same history for each domain.
+func detailOf(f Fleet) Detail {
+	return Detail{func(_ context.Context, domain string) (rotate.State, error) {
+		i := slices.IndexFunc(f.States, func(st rotate.State) bool { return st.Domain == domain })
+		if i < 0 {
+			return rotate.State{}, errors.New("no such domain")
+		}
+		return f.States[i], nil
+	}, func(context.Context, string, int) ([]rotate.Event, error) { return historyOf(time.Now()), nil }}
+}
+
 // pages answers questions of pages of a fleet.
 func pages(f Fleet) func(path string) *httptest.ResponseRecorder {
-	history := func(_ context.Context, domain string, _ int) ([]rotate.Event, error) {
+	detail := detailOf(f)
+	detail.History = func(_ context.Context, domain string, _ int) ([]rotate.Event, error) {
 		if domain == "b.test" {
 			return nil, errors.New("disk I/O error")
 		}
 		return historyOf(time.Now()), nil
 	}
-	cache := newFleetCache(func(context.Context) (Fleet, error) { return f, nil }, quiet)
-	h := newPage(cache, history, quiet).handler()
+	kept := added(f, time.Now())
+	cache := newFleetCache(func(context.Context) (Fleet, error) { return kept, nil }, quiet)
+	h := newPage(cache, detail, quiet).handler()
 	return func(path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -131,8 +146,9 @@ func TestPages(t *testing.T) {
 		"/domains?q=" + "%3Cscript%3E&from=-5": {"0 domains", "No domain matches."},
 		"/domain/a.test": {"a.test phase ready", "Keys", "1a1a1a1a1a1a", "2b2b2b2b2b2b",
 			"History", "store s2"},
-		"/domain/nosuch": {"There is no such page"},
-		"/nosuch":        {"There is no such page"},
+		"/domain/d00003.example": {"signer mx1"}, // of one that needs no attention all is shown, too
+		"/domain/nosuch":         {"There is no such page"},
+		"/nosuch":                {"There is no such page"},
 	} {
 		t.Run(path, func(t *testing.T) {
 			w := get(path)

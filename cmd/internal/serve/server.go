@@ -37,8 +37,11 @@ const (
 // unixPrefix begins the name of a Unix socket, which an absolute path follows.
 const unixPrefix = "unix:"
 
-// History returns the newest events of a domain, oldest first.
-type History func(ctx context.Context, domain string, limit int) ([]rotate.Event, error)
+// Detail reads of a domain what only its own page shows.
+type Detail struct {
+	State   func(ctx context.Context, domain string) (rotate.State, error)
+	History func(ctx context.Context, domain string, limit int) ([]rotate.Event, error) // the newest, oldest first
+}
 
 // Server answers at one address. Close it.
 type Server struct {
@@ -52,7 +55,7 @@ type Server struct {
 // Listen answers at the address, "host:port" or "unix:/path", until the server is closed. A socket's
 // file that is left from a process that runs no more is taken; a program that listens there is not.
 // Names are those by which it may be asked, besides addresses; see Answer.
-func Listen(address string, names []string, m *Metrics, h Health, history History, log *slog.Logger) (*Server, error) {
+func Listen(address string, names []string, m *Metrics, h Health, detail Detail, log *slog.Logger) (*Server, error) {
 	l, err := listen(address)
 	if err != nil {
 		return nil, unusable(address, err)
@@ -62,7 +65,7 @@ func Listen(address string, names []string, m *Metrics, h Health, history Histor
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET /livez", h.livez)
 	mux.HandleFunc("GET /readyz", h.readyz)
-	mux.Handle("GET /", newPage(m.fleet, history, log).handler())
+	mux.Handle("GET /", newPage(m.fleet, detail, log).handler())
 	s := &Server{Address: address, listener: l, socket: socketOf(address)}
 	s.Answer(names)
 	s.http = &http.Server{Handler: s.guard(mux), ReadHeaderTimeout: headTime, ReadTimeout: headTime,

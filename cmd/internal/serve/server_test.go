@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -41,7 +40,7 @@ func ask(t *testing.T, s *Server, path, host string) (int, string) {
 
 func start(t *testing.T, address string, h Health) *Server {
 	t.Helper()
-	s, err := Listen(address, nil, metricsOf(Fleet{}), h, noHistory, quiet)
+	s, err := Listen(address, nil, metricsOf(Fleet{}), h, Detail{}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +54,6 @@ func metricsOf(f Fleet) *Metrics {
 	m.Register(func(context.Context) (Fleet, error) { return f, nil }, func() int { return 0 }, quiet)
 	return m
 }
-
-func noHistory(context.Context, string, int) ([]rotate.Event, error) { return nil, nil }
 
 func well(context.Context) error { return nil }
 
@@ -152,7 +149,7 @@ func TestUnixSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("the socket has mode %v, error %v", info, err)
 	}
-	if _, err := Listen("unix:"+path, nil, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil ||
+	if _, err := Listen("unix:"+path, nil, metricsOf(Fleet{}), Health{}, Detail{}, quiet); err == nil ||
 		fault.HintOf(err) == "" ||
 		!strings.Contains(err.Error(), "answer questions about the daemon at unix:") {
 		t.Errorf("a second one listens, too: %v", err)
@@ -161,7 +158,7 @@ func TestUnixSocket(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen("unix:"+file, nil, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil {
+	if _, err := Listen("unix:"+file, nil, metricsOf(Fleet{}), Health{}, Detail{}, quiet); err == nil {
 		t.Error("a file was taken for a socket")
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "precious" {
@@ -180,7 +177,7 @@ func TestSocketOfOthers(t *testing.T) {
 	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Listen("unix:"+filepath.Join(open, "s"), nil, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil {
+	if s, err := Listen("unix:"+filepath.Join(open, "s"), nil, metricsOf(Fleet{}), Health{}, Detail{}, quiet); err == nil {
 		s.Close()
 		t.Error("a socket was made where everybody may write")
 	}

@@ -64,6 +64,14 @@ func (g *generation) history(ctx context.Context, domain string, limit int) (eve
 	return events, err
 }
 
+func (g *generation) state(ctx context.Context, domain string) (st rotate.State, err error) {
+	err = g.ask(ctx, func(ctx context.Context) error {
+		st, err = g.app.State.Load(ctx, domain)
+		return err
+	})
+	return st, err
+}
+
 func (g *generation) ready(ctx context.Context) error {
 	return g.ask(ctx, g.app.Ready)
 }

@@ -22,7 +22,7 @@ func (d *daemon) listen(cfg *config.Config) error {
 	d.server = nil
 	if address != "" {
 		server, err := serve.Listen(address, cfg.Serve.Hosts, d.metrics,
-			serve.Health{Alive: d.lives, Ready: d.ready}, d.history, d.log)
+			serve.Health{Alive: d.lives, Ready: d.ready}, serve.Detail{State: d.state, History: d.history}, d.log)
 		if err != nil {
 			d.server = old
 			return err
@@ -42,6 +42,10 @@ func (d *daemon) fleet(ctx context.Context) (serve.Fleet, error) { return d.curr
 
 func (d *daemon) history(ctx context.Context, domain string, limit int) ([]rotate.Event, error) {
 	return d.current.Load().history(ctx, domain, limit)
+}
+
+func (d *daemon) state(ctx context.Context, domain string) (rotate.State, error) {
+	return d.current.Load().state(ctx, domain)
 }
 
 func (d *daemon) notices() int { return d.current.Load().notices.Waiting() }
