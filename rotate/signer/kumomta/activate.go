@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/child"
@@ -11,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/protocol"
 )
 
 // Activate makes each key the only one that its domain is signed with; see the package documentation for how. One
@@ -113,12 +116,20 @@ func (s *Signer) validate(ctx context.Context, t *table) error {
 	if len(s.cfg.Validate) == 0 {
 		return nil
 	}
-	_, err := child.Run(ctx, child.Program{Argv: s.cfg.Validate, Timeout: validateTime})
+	res, err := child.Run(ctx, child.Program{Argv: s.cfg.Validate, Timeout: validateTime})
 	if err == nil {
 		return nil
 	}
+	// It reads all keys, and may say what it has read (I9).
+	said := child.Tail(protocol.Request{}.Scrub(slices.Concat(res.Stdout, res.Stderr)))
+	if strings.Contains(said, "PRIVATE KEY") {
+		said = "something with a private key in it, which is not shown here"
+	}
+	if said != "" {
+		err = fmt.Errorf("%w; it said: %s", err, said)
+	}
 	what := fmt.Sprintf("validate data file %s of signer %s", s.cfg.File, s.cfg.Name)
-	hint := fmt.Sprintf("run it by hand, and see what it says: %s; the file is what it was", s.cfg.Validate[0])
+	hint := fmt.Sprintf("correct what %q complains of; until then the file is what it was", s.cfg.Validate)
 	if back := s.store.Replace(t.Place, t.data); back != nil {
 		err, hint = errors.Join(err, back), "put the file back by hand: mail may be turned away"
 	}

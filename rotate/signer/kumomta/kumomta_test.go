@@ -403,6 +403,15 @@ func TestValidate(t *testing.T) {
 		t.Errorf("%s", read(t, s.cfg.File))
 	}
 	s2 := []dkim.SigningKey{signertest.At("a.example", "s2", keys[1])}
+	for script, want := range map[string]string{"echo init.lua:3: no helper; exit 1": "it said: init.lua:3: no helper",
+		"find $0 -type f -exec cat {} +; exit 1": "it said: something with a private key in it"} {
+		s.cfg.Validate = []string{"sh", "-c", script, s.cfg.KeyDir}
+		err := s.Activate(t.Context(), s2)
+		signertest.WantCode(t, err, "", "exit status 1; "+want)
+		if lines := strings.Split(string(keys[1].PEM()), "\n"); strings.Contains(err.Error(), lines[len(lines)-3]) {
+			t.Errorf("a key is shown: %v", err)
+		}
+	}
 	s.cfg.Validate = []string{"sed", "-i", "s/s2-/s3-/", s.cfg.File}
 	signertest.WantCode(t, s.Activate(t.Context(), s2), "", "something else", "another program")
 	s.cfg.Validate = []string{"sh", "-c", "rm -r $1; false", "sh", filepath.Dir(s.cfg.File)}
