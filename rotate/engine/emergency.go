@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/health"
@@ -16,6 +17,20 @@ import (
 func (r *run) goesOn(ctx context.Context, err error) bool {
 	held := (*quota.HeldBack)(nil)
 	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held)
+}
+
+// leavesLater reports whether the first of the steps is a revocation that may not come yet, since all signers before it
+// failed, and has it follow the next signer, which may be the first to leave the key (I2).
+func leavesLater(j *health.Judge, steps []rotate.Step) bool {
+	revocation := steps[0]
+	next := slices.IndexFunc(steps, func(s rotate.Step) bool { return s.Kind == rotate.Activate })
+	if revocation.Kind != rotate.Revoke || revocation.Duty != rotate.Revocation || next < 0 ||
+		j.MayRevoke(revocation.Selector) {
+		return false
+	}
+	copy(steps, steps[1:next+1])
+	steps[next] = revocation
+	return true
 }
 
 // sooner has the end of an emergency's wait come next where that is before the next try of what failed beside it: from

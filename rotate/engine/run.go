@@ -212,7 +212,12 @@ func (r *run) observe(ctx context.Context) {
 func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 	var errs, held error
 	var failed []rotate.Step
-	for _, s := range steps {
+	for steps = slices.Clone(steps); len(steps) > 0; {
+		if leavesLater(r.judge(), steps) {
+			continue
+		}
+		s := steps[0]
+		steps = steps[1:]
 		if slices.ContainsFunc(failed, s.Needs) || (r.vetoed || held != nil) && s.Duty == rotate.Turn {
 			failed = append(failed, s)
 			continue

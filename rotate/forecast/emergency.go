@@ -40,6 +40,7 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 			return made
 		case len(steps) == 0:
 			f.now = at
+			f.st.Failed = rotate.Failure{} // at rest, as in Of
 		}
 		for _, s := range steps {
 			made.Steps = append(made.Steps, f.dated(s, now))

@@ -80,13 +80,19 @@ func (v *view) MayBeInHands(keyID string) bool {
 	})
 }
 
-// InTurn returns the signers in the order in which they are switched: those come last that do not answer, or at which
-// an earlier try failed or was cut off, so that they delay no other.
+// Late reports whether a signer is known to keep what follows it waiting: it does not answer, or an earlier try to
+// switch it failed or was cut off.
+func Late(j *Judge, name string) bool {
+	i := j.Have.Intent
+	cutOff := i != nil && i.Kind == rotate.Activate && i.Signer == name
+	return cutOff || j.Have.Failed.Signer == name || j.Seen.Signers[name].Err != nil
+}
+
+// InTurn returns the signers in the order in which they are switched: those that are late come last, so that they delay
+// no other.
 func (j *Judge) InTurn() []string {
 	late := func(name string) int {
-		i := j.Have.Intent
-		cutOff := i != nil && i.Kind == rotate.Activate && i.Signer == name
-		if cutOff || j.Have.Failed.Signer == name || j.Seen.Signers[name].Err != nil {
+		if Late(j, name) {
 			return 1
 		}
 		return 0

@@ -136,11 +136,16 @@ func (p *planner) escape(to string) {
 			return
 		}
 	}
-	for _, signer := range p.Want.Signers {
+	late := false
+	for _, signer := range p.InTurn() {
 		if p.OnCompromised(signer, from) || !p.Have.Leaked(to) && p.OnCompromised(signer, to) {
 			p.verifyBeforeUse(rotate.Revocation, to, key, p.Known(to))
 			p.activate(rotate.Revocation, signer, to, key, p.Known(to), why)
+			late = late || health.Late(&p.Judge, signer)
 		}
+	}
+	if late && p.Have.Leaked(from) {
+		p.revoke(rotate.Revocation, from, p.Known(to)) // else it is, when all have come
 	}
 }
 

@@ -32,6 +32,7 @@ func plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision,
 		Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
+	p.plan.Steps = revocationsFirst(&p.Judge, p.plan.Steps)
 	p.waits()
 	if p.plan.Stop != nil {
 		p.plan.Next = nil
