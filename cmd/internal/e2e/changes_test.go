@@ -18,6 +18,7 @@ import (
 // TestChanges guards I1, I2 and I10 while the configuration changes and mail flows: the signer gets another name, the
 // zone a second DNS account, and the drain becomes shorter while mail relies on the longer one; dkimbot-changes(7).
 func TestChanges(t *testing.T) {
+	t.Parallel()
 	const domain = "changing.test"
 	options := nameservertest.Options{Narrow: true}
 	s := newSite(t, build(t), options.StartBIND(t, quickZone(domain)))
@@ -70,6 +71,7 @@ func TestChanges(t *testing.T) {
 // TestChangeSelectors: a domain moves over to other selectors under real mail: each message is signed once, by what
 // the signer had at that time, and each verifies when it arrives and when its drain ends.
 func TestChangeSelectors(t *testing.T) {
+	t.Parallel()
 	const domain = "selectors.test"
 	options := nameservertest.Options{Narrow: true}
 	s := newSite(t, build(t), options.StartBIND(t, quickZone(domain)))
@@ -101,6 +103,7 @@ func TestChangeSelectors(t *testing.T) {
 // TestChangeKeys guards I1, I2 and I4 while the kind of keys, the TTL and the settle time change, and the keys move
 // from Vault to files and back, all under real mail; dkimbot-changes(7).
 func TestChangeKeys(t *testing.T) {
+	t.Parallel()
 	const domain = "keys.test"
 	options := nameservertest.Options{Narrow: true}
 	s := newSite(t, build(t), options.StartBIND(t, quickZone(domain)))

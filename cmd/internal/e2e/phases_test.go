@@ -20,6 +20,7 @@ import (
 // host is added, the one that was added last is taken out, and drain, settle and TTL change. Mail flows through the
 // host that stays and through the one that was added, from the moment in which dkimbot says that it signs.
 func TestChangesInEachPhase(t *testing.T) {
+	t.Parallel()
 	const domain = "phases.test"
 	options := nameservertest.Options{Narrow: true}
 	s := newSite(t, build(t), options.StartBIND(t, quickZone(domain)))

@@ -16,6 +16,7 @@ import (
 // TestProbesThroughRestarts: a real maddy, which is restarted for each switch, has twelve domains switched at once, and
 // mail is the proof: the restart for some of them keeps no message of the others from being seen.
 func TestProbesThroughRestarts(t *testing.T) {
+	t.Parallel()
 	dir, port := signertest.SafeDir(t), nameservertest.FreePort(t)
 	dns := net.JoinHostPort("127.0.0.1", strconv.Itoa(nameservertest.FreePort(t)))
 	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))

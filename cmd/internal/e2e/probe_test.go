@@ -56,6 +56,7 @@ func (l *lab) probeNow(code int) report.Probe {
 // and a switch are confirmed by mail that came back to dkimbot's listener, one that OpenDKIM never heard of is held and
 // explained, also when somebody else's reload comes late, and the whole turn loses no message. A Maildir serves as well.
 func TestMailProves(t *testing.T) {
+	t.Parallel()
 	const domain = "proved.test"
 	s := newSite(t, build(t), nameservertest.Options{Narrow: true}.StartBIND(t, quickZone(domain)))
 	l := newLab(t, s, scenario{domain: domain, pace: 400 * time.Millisecond, unproved: true, probed: true,

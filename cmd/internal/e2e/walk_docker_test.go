@@ -16,6 +16,7 @@ import (
 // TestDockerMailserver follows examples/docker-mailserver with an OpenDKIM that is set up as in its container: with a
 // parent process that gets the signals, and a key and tables that docker-mailserver has made.
 func TestDockerMailserver(t *testing.T) {
+	t.Parallel()
 	w := newWalk(t, "docker-mailserver")
 	signer := signertest.StartOpenDKIM(t, "AutoRestart yes", "AutoRestartRate 10/1h", "UMask 002", "SyslogSuccess yes",
 		"RemoveOldSignatures yes", "SignatureAlgorithm rsa-sha256")

@@ -15,6 +15,7 @@ import (
 // TestMailcow follows examples/mailcow with an rspamd and a Redis that are set up as mailcow's, and a key that its page
 // has made.
 func TestMailcow(t *testing.T) {
+	t.Parallel()
 	const password = "REDISPASS-of-mailcow"
 	w := newWalk(t, "mailcow")
 	page := mailcowPage{w, signertest.StartRedis(t, []string{"-a", password}, "--requirepass", password)}

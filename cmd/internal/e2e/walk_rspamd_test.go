@@ -16,6 +16,7 @@ import (
 // lines for rspamd and for dkimbot, with an rspamd that is set up as in the container and a key that
 // docker-mailserver has made.
 func TestDockerMailserverRspamd(t *testing.T) {
+	t.Parallel()
 	w := newWalk(t, "docker-mailserver")
 	page := shipped(t, w.folder+"/README.md")
 	page = page[strings.Index(page, "\n## Where rspamd signs"):]
