@@ -85,6 +85,7 @@ func (st *State) Stored(selector string, k Key) {
 		}
 	} else {
 		k.Replaced = true
+		sel.dropNext(k.StoredAt) // one that the keystore has lost
 		sel.Next = &k
 	}
 	sel.Tried, st.Intent = nil, nil

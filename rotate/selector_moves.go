@@ -43,6 +43,11 @@ func (s *Selector) dropFresh(now time.Time) {
 	for i := range s.Retired {
 		s.Retired[i].Dropped = true
 	}
+	s.dropNext(now)
+}
+
+// dropNext gives up the key that was to take the present one's place.
+func (s *Selector) dropNext(now time.Time) {
 	if next := s.Next; next != nil {
 		if next.mayBePublic() {
 			s.Key.ShadowedAt = now

@@ -128,3 +128,18 @@ func TestNextReason(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestStoredAnew: a fresh key that takes the place of one which the keystore has lost makes that one past: its record,
+// if it was published, is known as dkimbot's, and who goes back to the old key waits for receivers that keep it (I2).
+func TestStoredAnew(t *testing.T) {
+	for _, published := range []time.Time{{}, time.Unix(5, 0)} {
+		st := rotate.State{Phase: rotate.Replacing, Selectors: map[string]*rotate.Selector{"s1": {
+			Key: &rotate.Key{ID: "old"}, Next: &rotate.Key{ID: "lost", Version: 2, PublishedAt: published}}}}
+		st.Stored("s1", rotate.Key{ID: "fresh", StoredAt: time.Unix(5, 0)})
+		sel := st.Selectors["s1"]
+		if sel.Next.ID != "fresh" || !sel.Dropped("lost") || !slices.Contains(sel.Past, "lost") ||
+			sel.Key.ShadowedAt != published {
+			t.Errorf("%+v", sel)
+		}
+	}
+}

@@ -12,8 +12,9 @@ import (
 // OutOfKeystore reports whether a signer can't be given a selector's key: the keystore says that it does not hold it,
 // and the signer does not fetch it itself.
 func (j *Judge) OutOfKeystore(signer, s string) bool {
-	seen, key := j.Seen.Selectors[s], j.Have.Selector(s).Key
-	if key == nil || key.ID == seen.KeyID || seen.KeyErr != nil || j.CanFetch(signer, s) {
+	seen, sel := j.Seen.Selectors[s], j.Have.Selector(s)
+	key := sel.Key
+	if key == nil || key.ID == seen.KeyID || sel.Next != nil && seen.OldKept || seen.KeyErr != nil || j.CanFetch(signer, s) {
 		return false
 	}
 	return j.Keeping(s) == KeyGone || j.Keeping(s) == KeyDifferent && !seen.Kept

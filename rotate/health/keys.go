@@ -37,6 +37,18 @@ func (v *view) LostAll() bool {
 	return lost > 0
 }
 
+// FreshLost reports whether the fresh key that is to take the place of the one at s is not in the keystore, while the
+// other selector's key shows that this is the right one. No signer has used it, and none can: another one is made. It
+// is also so when that one is stored already, and a crash came before its confirmation (I7).
+func (v *view) FreshLost(s string) bool {
+	if v.Have.Phase != rotate.Replacing || v.Have.Draining != s || v.Have.Selector(s).Next == nil {
+		return false
+	}
+	other := v.Want.Policy.Other(s)
+	key := v.Have.Selector(other).Key
+	return v.Resumable(s) || v.Keeping(s) == KeyGone && key != nil && !key.Gone && v.Keeping(other) == keyKept
+}
+
 // LostKeystore refuses to make or destroy keys in a keystore that has lost what it should hold.
 func (v *view) LostKeystore(s string) error {
 	for _, other := range v.Want.Policy.Selectors {

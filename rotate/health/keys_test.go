@@ -49,6 +49,31 @@ func TestKeeping(t *testing.T) {
 	})
 }
 
+// TestFreshLost: a fresh key that the keystore has lost is made once more where the other selector's key shows that this
+// is the right keystore, also after a crash before that was confirmed (I7).
+func TestFreshLost(t *testing.T) {
+	is := func(j *health.Judge) any { return j.FreshLost("s1") }
+	tried := func(s *scene) {
+		s.Selector("s1").Tried = []string{"tried"}
+		s.Hold("s1", "tried", 9)
+	}
+	hold(t, map[string]verdict{
+		"kept":                     {plantest.Stored, nil, is, false},
+		"lost":                     {plantest.Stored, changes(lost("s1")), is, true},
+		"lost, published":          {plantest.Published, changes(lost("s1")), is, true},
+		"only the old one is held": {plantest.Stored, changes(func(s *scene) { s.Hold("s1", s.Selector("s1").Key.ID, 1) }), is, true},
+		"another's":                {plantest.Stored, changes(func(s *scene) { s.Hold("s1", "another", 9) }), is, false},
+		"both are lost":            {plantest.Stored, changes(lost("s1", "s2")), is, false},
+		"the other was destroyed": {plantest.Stored, changes(lost("s1", "s2"),
+			func(s *scene) { s.Selector("s2").Key.Gone = true }), is, false},
+		"the other has none": {plantest.Stored, changes(lost("s1", "s2"),
+			func(s *scene) { s.Selector("s2").Key = nil }), is, false},
+		"stored again, and a crash":      {plantest.Stored, changes(tried), is, true},
+		"stored the first time, a crash": {plantest.Drained, changes(tried), is, false},
+		"in another phase":               {plantest.Stored, changes(lost("s1"), func(s *scene) { s.Have.Phase = rotate.Ready }), is, false},
+	})
+}
+
 // TestIdle: a lost key is replaced at the standby only, while every signer is sure to use the other one, or one that
 // was given up.
 func TestIdle(t *testing.T) {

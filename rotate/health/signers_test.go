@@ -124,10 +124,14 @@ func TestReplaceable(t *testing.T) {
 		return func(j *health.Judge) any { return j.Replaceable(selector, false) != nil }
 	}
 	hold(t, map[string]verdict{
-		"drained":            {plantest.Drained, nil, refused("s1"), false},
-		"all are lost":       {plantest.Drained, changes(lost("s1", "s2")), refused("s1"), true},
-		"all lost, ready":    {plantest.Ready, changes(lost("s1", "s2")), refused("s2"), false},
-		"a signer is silent": {plantest.Drained, changes(silent("mx1")), refused("s1"), true},
+		"drained":                     {plantest.Drained, nil, refused("s1"), false},
+		"all are lost":                {plantest.Drained, changes(lost("s1", "s2")), refused("s1"), true},
+		"all lost, ready":             {plantest.Ready, changes(lost("s1", "s2")), refused("s2"), false},
+		"a signer is silent":          {plantest.Drained, changes(silent("mx1")), refused("s1"), true},
+		"the fresh one is lost":       {plantest.Stored, changes(lost("s1")), refused("s1"), false},
+		"the fresh one and the other": {plantest.Stored, changes(lost("s1", "s2")), refused("s1"), true},
+		"it is, the other is another's": {plantest.Stored, changes(lost("s1"), func(s *scene) { s.Hold("s2", "another", 9) }),
+			refused("s1"), true},
 	})
 }
 
