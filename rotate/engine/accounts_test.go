@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,10 @@ func (a *secondAccount) Publish(_ context.Context, rec dkim.TXT) error {
 // Look merges what the servers of both accounts show.
 func (a *secondAccount) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
 	sight, err := a.Looker.Look(ctx, name)
+	if sight.Complete {
+		sight.Shown = map[string][]string{"ns1": slices.Clone(sight.Values)}
+	}
+	sight.Shown["ns.new"] = slices.DeleteFunc([]string{a.shown[sight.Owner]}, func(v string) bool { return v == "" })
 	switch value := a.shown[sight.Owner]; {
 	case err != nil || len(sight.Values) == 1 && sight.Values[0] == value || len(sight.Values) == 0 && value == "":
 	case value == "":

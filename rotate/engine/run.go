@@ -42,6 +42,7 @@ type run struct {
 	done     []rotate.Event
 	failed   bool
 	broken   []rotate.Step            // that failed in this run
+	relied   []rotate.Step            // that failed at some DNS account, and are relied on all the same
 	trouble  error                    // why, where the run continued all the same
 	retry    *rotate.Next             // of what has failed in this run
 	wentBack bool                     // a rollback was ordered, and is done
@@ -117,7 +118,7 @@ func (r *run) advance(ctx context.Context) error {
 			return r.refused(rotate.Applied, err)
 		}
 		if r.trouble != nil {
-			steps = foresight.Unbroken(steps, r.broken)
+			steps = foresight.Unbroken(steps, r.broken, r.relied)
 		}
 		switch {
 		case len(steps) == 0 && held != nil && r.trouble == nil:
@@ -246,6 +247,10 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		}
 		if interrupted(ctx, err) {
 			return errors.Join(errs, err)
+		}
+		if (divided{r}).suffices(ctx, s) {
+			errs = errors.Join(errs, r.fail(ctx, s, err))
+			continue
 		}
 		errs, failed, r.broken = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err))), append(failed, s),
 			append(r.broken, s)

@@ -6,9 +6,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// Unbroken returns the steps that don't need those that have failed; none where only looks
-// are left of them.
-func Unbroken(steps, broken []rotate.Step) []rotate.Step {
+// Unbroken returns the steps that don't need those that have failed; none where only looks are left of them. Those in
+// relied were published to some DNS accounts only, and seen there: what needs them is done all the same.
+func Unbroken(steps, broken, relied []rotate.Step) []rotate.Step {
 	var out []rotate.Step
 	back := slices.Clone(broken)
 	for _, s := range steps {
@@ -17,6 +17,10 @@ func Unbroken(steps, broken []rotate.Step) []rotate.Step {
 		}
 		if slices.ContainsFunc(broken, again) || slices.ContainsFunc(back, s.Needs) {
 			back = append(back, s)
+			continue
+		}
+		looks := s.Kind == rotate.Publish || s.Kind == rotate.Verify // neither can do more in this run
+		if looks && slices.ContainsFunc(relied, func(b rotate.Step) bool { return b.Selector == s.Selector }) {
 			continue
 		}
 		out = append(out, s)

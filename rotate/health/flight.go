@@ -40,11 +40,13 @@ func ShownOf(j *Judge, s string) string {
 	return values[i]
 }
 
-// Dead reports whether mail that is signed with a selector's compromised key fails for good: the key was revoked, or
-// somebody has emptied its record.
+// Dead reports whether mail that is signed with a selector's compromised key fails for good: the key was revoked, or is
+// being revoked as was ordered, and a server shows it; or somebody has emptied its record.
 func Dead(j *Judge, s string) bool {
-	key := j.Have.Selector(s).Key
-	return key != nil && !key.Leaked.IsZero() && !key.RevokedAt.IsZero() || j.emptied(s)
+	key, seen := j.Have.Selector(s).Key, j.Seen.Selectors[s]
+	begun := key != nil && key.GivenUp() && key.RevokeNow && seen.SightErr == nil &&
+		slices.ContainsFunc(seen.Sight.Values, dkim.RevokedValue)
+	return begun || key != nil && !key.Leaked.IsZero() && !key.RevokedAt.IsZero() || j.emptied(s)
 }
 
 // noneLoses reports whether a server lacks the record of the key to, and each one that does lacks that of from as well.

@@ -36,7 +36,7 @@ func (h *Check) Known(s string) time.Time {
 	switch {
 	case key == nil:
 		return h.Now.Add(h.CacheWait(s))
-	case h.publishes(s):
+	case h.publishes(s) && !(Enough(&h.Judge, s) && !key.VerifiedAt.IsZero()): // else it is tried again at an account only
 		return h.Now.Add(max(key.CacheWait, h.CacheWait(s)))
 	}
 	return key.Known(h.Now)

@@ -64,11 +64,11 @@ func (p *planner) flee(from, to string) {
 		Message: fmt.Sprintf("the key at %s was reported as compromised: "+
 			"signers leave it for %s, it is revoked and destroyed, and a fresh key takes its place", from, to)}
 	p.plan.Reason = why
-	p.repair()
-	key, at := p.Have.Selector(to).Key, p.Known(to)
 	if p.Have.Selector(from).Key.RevokeNow {
 		p.revoke(rotate.Revocation, from, time.Time{})
 	}
+	p.repair()
+	key, at := p.Have.Selector(to).Key, p.Known(to)
 	unread, moves := p.HandsOff(to) || p.unread(to) || p.empty(to) || p.lacks(to), false
 	for _, signer := range p.InTurn() {
 		if p.Confirmed(signer, to, key.ID) || p.HandsOff(to) || unread && !p.CanFetch(signer, to) {
