@@ -15,9 +15,9 @@ type divided struct{ *run }
 // spread is how long servers of an account that took a record are waited for in an emergency.
 const spread = 10 * time.Second
 
-// suffices reports whether signers may leave a compromised key for a record whose publication failed at an account: what
-// stands there is enough for them, or is as soon as the servers of the other accounts show it. Then that account alone
-// is tried again.
+// suffices reports whether signers may leave a compromised key for a record whose publication failed at an account:
+// what stands there is enough for them, or is as soon as the servers of the other accounts show it. Then that account
+// alone is tried again.
 func (r divided) suffices(ctx context.Context, s rotate.Step) bool {
 	if s.Kind != rotate.Publish || len(r.want.Also) == 0 || !r.judge().Flight(s.Selector) {
 		return false

@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// TestRefusingAccountKeepsNoSigner: a DNS account that refuses writes keeps no signer on a compromised key where leaving
+// TestRefusingAccountKeepsNoSigner: a DNS account that refuses writes keeps no signer on a compromised key where going
 // makes nothing worse: the account shows neither key, or the key is revoked at once as was ordered. The other account
 // is written to, and the refusing one when it works again.
 func TestRefusingAccountKeepsNoSigner(t *testing.T) {
