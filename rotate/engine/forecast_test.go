@@ -31,7 +31,8 @@ func (w *world) foresee(d wish, length time.Duration) forecast.Outlook {
 	if err != nil {
 		w.Fatalf("%v", err)
 	}
-	return forecast.Of(w.Now(), w.Now().Add(length), d.Domain, d.Request, have, made.Seen, lags)
+	return forecast.Of(forecast.Start{Now: w.Now(), Want: d.Domain, Request: d.Request, Have: have, Seen: made.Seen,
+		Lags: lags}, w.Now().Add(length))
 }
 
 // What is foreseen is what happens, step by step and to the second, when nothing

@@ -57,7 +57,8 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	}
 	made := plan.Plan(now, want, req, after, seen)
 	if _, leaked := req.Instruction.(rotate.Compromised); leaked && err == nil {
-		made = forecast.Emergency(now, want, req, after, seen, observe.Lags(slices.Collect(maps.Keys(p.Signers)), p.Signers))
+		made = forecast.Emergency(forecast.Start{Now: now, Want: want, Request: req, Have: after, Seen: seen,
+			Lags: observe.Lags(slices.Collect(maps.Keys(p.Signers)), p.Signers)})
 	}
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
@@ -96,8 +97,8 @@ func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State
 		}
 		return rotate.SignerSeen{}, observe.UnknownSigner(signer)
 	}
-	seen := observe.Domain(ctx, want, have, p.Keys, p.Look,
-		func(signer string) bool { return p.questions[signer] != nil }, ask)
+	known := func(signer string) bool { return p.questions[signer] != nil }
+	seen := observe.Parts{Keys: p.Keys, Look: p.Look, Knows: known, Ask: ask}.Domain(ctx, want, have)
 	observe.Traits(&seen, want.Signers, p.Signers)
 	return seen
 }

@@ -202,8 +202,8 @@ func (r *run) observe(ctx context.Context) {
 		}
 		return signer.questions.Call(ctx, health.Following(r.want, r.st))
 	}
-	r.seen = observe.Domain(ctx, r.want, r.st, r.keys, r.engine.Look,
-		func(signer string) bool { return r.engine.signers[signer] != nil }, ask)
+	known := func(name string) bool { return r.engine.signers[name] != nil }
+	r.seen = observe.Parts{Keys: r.keys, Look: r.engine.Look, Knows: known, Ask: ask}.Domain(ctx, r.want, r.st)
 	observe.Traits(&r.seen, r.want.Signers, r.engine.Signers)
 	byMail{r}.look(ctx)
 	r.claimNames(ctx)

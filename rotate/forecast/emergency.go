@@ -17,11 +17,9 @@ const mostRounds = 8 * plan.MaxRounds
 // keys in their place: a plan holds only what can be reported now, and what becomes of
 // signers, records and keys afterwards is what a person wants to see beforehand. It
 // is pure; each step is at the earliest time at which it can be done.
-func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
-	lags map[string]time.Duration) rotate.DomainPlan {
-	made := plan.Plan(now, want, req, have, seen)
-	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen),
-		lags: lags, made: map[string]bool{}}
+func Emergency(start Start) rotate.DomainPlan {
+	made := plan.Plan(start.Now, start.Want, start.Request, start.Have, start.Seen)
+	f := start.forecast()
 	made.Steps, made.Next = nil, nil
 	for rounds := 0; ; rounds++ {
 		f.st.Heed(f.want, f.seen, f.lags, f.now)
@@ -43,7 +41,7 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 			f.st.Failed = rotate.Failure{} // at rest, as in Of
 		}
 		for _, s := range steps {
-			made.Steps = append(made.Steps, f.dated(s, now))
+			made.Steps = append(made.Steps, f.dated(s, start.Now))
 			if f.do(s) != nil {
 				return made
 			}

@@ -33,14 +33,27 @@ type Outlook struct {
 // sense, but not a hundred years of one that never rests.
 const most = 5000
 
-// Of plays Plan forward from now to until, as if each step succeeded at once.
-// lags says for each signer how long after its switch that is surely in effect. It is a
-// pure function: it reads nothing, and leaves its arguments alone.
-func Of(now, until time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
-	lags map[string]time.Duration) Outlook {
-	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen),
-		lags: lags, made: map[string]bool{}}
-	f.out = Outlook{Name: want.Name, Phase: f.st.Phase, Until: until}
+// Start is where a forecast of one domain begins: what is wanted and asked of the domain, and what is known of it.
+type Start struct {
+	Now     time.Time
+	Want    rotate.Domain
+	Request rotate.Request
+	Have    rotate.State
+	Seen    rotate.Observation
+	Lags    map[string]time.Duration // for each signer, how long after its switch that is surely in effect
+}
+
+// forecast returns the domain as it is at the start, in copies that can be changed.
+func (s Start) forecast() *forecast {
+	return &forecast{now: s.Now, want: s.Want, req: s.Request.In(s.Have, s.Want.Signers), st: s.Have.AsOf(s.Now),
+		seen: copyObservation(s.Seen), lags: s.Lags, made: map[string]bool{}}
+}
+
+// Of plays Plan forward from the start to until, as if each step succeeded at once. It is a pure function: it reads
+// nothing, and leaves its arguments alone.
+func Of(start Start, until time.Time) Outlook {
+	f := start.forecast()
+	f.out = Outlook{Name: f.want.Name, Phase: f.st.Phase, Until: until}
 	for still := 0; ; {
 		f.st.Heed(f.want, f.seen, f.lags, f.now)
 		p := plan.Plan(f.now, f.want, f.req, f.st, f.seen)
@@ -52,18 +65,18 @@ func Of(now, until time.Time, want rotate.Domain, req rotate.Request, have rotat
 			return f.out
 		case len(steps) == 0:
 			if !p.Next.At.After(f.now) {
-				return f.halt(restless(want.Name))
+				return f.halt(restless(f.want.Name))
 			}
 			f.now, still = p.Next.At, 0
 			f.st.Failed = rotate.Failure{} // at rest: nothing that failed is open any more
 		}
 		if still++; still > plan.MaxRounds {
-			return f.halt(restless(want.Name))
+			return f.halt(restless(f.want.Name))
 		}
 		for _, s := range steps {
 			if len(f.out.Coming) == most {
-				return f.halt(fault.Lasting("look further ahead for "+want.Name, fmt.Errorf("more than %d steps are to come", most),
-					"ask for a shorter time"))
+				return f.halt(fault.Lasting("look further ahead for "+f.want.Name,
+					fmt.Errorf("more than %d steps are to come", most), "ask for a shorter time"))
 			}
 			f.out.Coming = append(f.out.Coming, Coming{f.now, f.st.Phase, f.unnamed(s)})
 			if err := f.do(s); err != nil {

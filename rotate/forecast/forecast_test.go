@@ -17,13 +17,18 @@ import (
 
 const day = 24 * time.Hour
 
+// startOf returns where a forecast of the scene begins.
+func startOf(s *plantest.Scene, lags map[string]time.Duration) forecast.Start {
+	return forecast.Start{Now: s.Now, Want: s.Want.Domain, Request: s.Want.Request, Have: s.Have, Seen: s.Seen, Lags: lags}
+}
+
 // Forecast leaves its arguments alone (I11), names no key that is yet to be made,
 // and never fails to end.
 func TestForecastIsPure(t *testing.T) {
 	for n, make := range []func() *plantest.Scene{plantest.New, plantest.Bootstrapping, plantest.Ready, plantest.Switching, plantest.Draining, plantest.Drained, plantest.Stored, plantest.Published, plantest.Replaced} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			s, same := make(), make()
-			out := forecast.Of(s.Now, s.Now.Add(365*day), s.Want.Domain, s.Want.Request, s.Have, s.Seen, nil)
+			out := forecast.Of(startOf(s, nil), s.Now.Add(365*day))
 			errs := cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })
 			if diff := cmp.Diff(same, s, cmp.AllowUnexported(plantest.Scene{}), errs); diff != "" {
 				t.Errorf("the arguments were changed:\n%s", diff)
@@ -50,7 +55,7 @@ func TestAskedOnce(t *testing.T) {
 	s := plantest.Ready()
 	s.Want.Policy.Schedule = "0 4 1 1 *" // not in the time that is looked at
 	s.Want.Asked = true
-	out := forecast.Of(s.Now, s.Now.Add(90*day), s.Want.Domain, s.Want.Request, s.Have, s.Seen, nil)
+	out := forecast.Of(startOf(s, nil), s.Now.Add(90*day))
 	if n := activations(out); out.Stop != nil || n != len(s.Want.Signers) {
 		t.Errorf("%v; %d activations", out.Stop, n)
 	}
@@ -71,7 +76,7 @@ func activations(out forecast.Outlook) (n int) {
 func TestRevokedIsOurs(t *testing.T) {
 	s := plantest.Bootstrapping()
 	plantest.Leak("s1")(s)
-	made := forecast.Emergency(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, nil)
+	made := forecast.Emergency(startOf(s, nil))
 	want := "revoke s1, generate s1, store s1, publish s1, verify s1, destroy s1"
 	if got := plantest.Steps(made, s.Now); made.Stop != nil || len(made.Warnings) > 0 || got != want {
 		t.Errorf("stopped by %v; %s; warnings %q", made.Stop, got, finding.Texts(made.Warnings))

@@ -45,7 +45,7 @@ func TestCalendarMap(t *testing.T) {
 			s := plantest.New()
 			stage.Change(s)
 			changes[title](s)
-			made := forecast.Of(s.Now, s.Now.Add(50*day), s.Want.Domain, s.Want.Request, s.Have, s.Seen, lags)
+			made := forecast.Of(startOf(s, lags), s.Now.Add(50*day))
 			text := ""
 			for _, c := range made.Coming {
 				text += fmt.Sprintln(after(s.Now, c.At), c.Phase, stepOf(c.Step, s.Now))
@@ -92,7 +92,9 @@ func TestEmergencyMap(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				made := forecast.Emergency(s.Now, s.Want.Domain, s.Want.Request, have, s.Seen, lags)
+				start := startOf(s, lags)
+				start.Have = have
+				made := forecast.Emergency(start)
 				text := emergencyOf(made, s.Now)
 				titles[text] = append(titles[text], leaked+" compromised, "+title)
 			}

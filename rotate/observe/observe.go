@@ -15,10 +15,16 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
-// Domain asks DNS, the keystore and the signers what there is for one domain, all at once. ask asks a signer; of those
-// that are no longer listed at the domain, such as can be asked.
-func Domain(ctx context.Context, want rotate.Domain, have rotate.State, keys ports.KeyReader, look ports.Looker,
-	can func(signer string) bool, ask func(context.Context, string) (rotate.SignerSeen, error)) rotate.Observation {
+// Parts are what is asked. Domain asks them all at once.
+type Parts struct {
+	Keys  ports.KeyReader
+	Look  ports.Looker
+	Knows func(signer string) bool // of those that the domain no longer lists, only these are asked
+	Ask   func(ctx context.Context, signer string) (rotate.SignerSeen, error)
+}
+
+// Domain asks DNS, the keystore and the signers what there is for one domain.
+func (p Parts) Domain(ctx context.Context, want rotate.Domain, have rotate.State) rotate.Observation {
 	want = health.Managing(want, have)
 	var (
 		mu   sync.Mutex
@@ -28,7 +34,7 @@ func Domain(ctx context.Context, want rotate.Domain, have rotate.State, keys por
 	)
 	for _, s := range want.Policy.Selectors {
 		wg.Go(func() {
-			sel := selector(ctx, dkim.Name{Domain: want.Name, Selector: s}, have.Selector(s), keys, look)
+			sel := selector(ctx, dkim.Name{Domain: want.Name, Selector: s}, have.Selector(s), p.Keys, p.Look)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Selectors[s] = sel
@@ -39,7 +45,7 @@ func Domain(ctx context.Context, want rotate.Domain, have rotate.State, keys por
 			continue
 		}
 		wg.Go(func() {
-			sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: s}, look)
+			sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: s}, p.Look)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Left[s] = rotate.RecordSeen{Sight: sight, Err: err}
@@ -48,7 +54,7 @@ func Domain(ctx context.Context, want rotate.Domain, have rotate.State, keys por
 	signers := func(names []string, into map[string]rotate.SignerSeen) {
 		for _, signer := range names {
 			wg.Go(func() {
-				s := signerSeen(ctx, signer, ask)
+				s := signerSeen(ctx, signer, p.Ask)
 				s.Err = finding.WithThing(finding.Thing{Kind: finding.TheSigner, Signer: signer}, s.Err)
 				mu.Lock()
 				defer mu.Unlock()
@@ -58,10 +64,10 @@ func Domain(ctx context.Context, want rotate.Domain, have rotate.State, keys por
 	}
 	signers(want.Signers, seen.Signers)
 	signers(slices.DeleteFunc(rotate.Dismissed(have, want.Signers),
-		func(name string) bool { return !can(name) }), seen.Dismissed)
+		func(name string) bool { return !p.Knows(name) }), seen.Dismissed)
 	wg.Wait()
 	for _, name := range health.Elsewhere(have, seen) { // whether mail that is signed there verifies as it is
-		sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: name}, look)
+		sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: name}, p.Look)
 		seen.Left[name] = rotate.RecordSeen{Sight: sight, Err: err}
 	}
 	return seen

@@ -44,28 +44,36 @@ func (a *App) finder(ctx context.Context, source keyimport.Source) (*keyimport.F
 	return f, nil
 }
 
-// Adopt adopts what is found for the domains, side by side, waits as patience
+// Adoption says which domains are adopted, where their keys are found, and how long their waits are sat out.
+type Adoption struct {
+	Domains  []rotate.Domain
+	Request  rotate.Request
+	Source   keyimport.Source
+	Patience engine.Patience
+}
+
+// Adopt adopts what is found for the domains, side by side, waits as the patience
 // allows, and calls each with every result as it comes, one call at a time.
-func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Request, source keyimport.Source,
-	patience engine.Patience, waiting func(string, rotate.Next), each func(engine.Result)) error {
-	finder, err := a.finder(ctx, source)
+func (a *App) Adopt(ctx context.Context, what Adoption, waiting func(string, rotate.Next),
+	each func(engine.Result)) error {
+	finder, err := a.finder(ctx, what.Source)
 	if err != nil {
 		return err
 	}
 	var tasks []engine.Task
 	found := map[string]keyimport.Found{}
-	for i, f := range findAll(ctx, finder, domains) {
-		d := domains[i]
+	for i, f := range findAll(ctx, finder, what.Domains) {
+		d := what.Domains[i]
 		if f.err != nil {
 			each(engine.Result{Domain: d.Name, Err: f.err})
 			continue
 		}
 		found[d.Name] = f.Found
-		tasks = append(tasks, engine.Task{Domain: d, Request: req, Adoption: &f.Adoption})
+		tasks = append(tasks, engine.Task{Domain: d, Request: what.Request, Adoption: &f.Adoption})
 	}
-	a.Engine.SettleAll(ctx, tasks, patience, waiting, func(res engine.Result) {
+	a.Engine.SettleAll(ctx, tasks, what.Patience, waiting, func(res engine.Result) {
 		if len(res.Done) > 0 {
-			d := domains[slices.IndexFunc(domains, func(d rotate.Domain) bool { return d.Name == res.Domain })]
+			d := what.Domains[slices.IndexFunc(what.Domains, func(d rotate.Domain) bool { return d.Name == res.Domain })]
 			res.Plan.Warnings = append(res.Plan.Warnings, a.notes(d, found[d.Name], res.Plan)...)
 		}
 		each(res)

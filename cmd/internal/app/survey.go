@@ -61,7 +61,8 @@ func (a *App) Forecast(ctx context.Context, domains []rotate.Domain, from time.T
 	}
 	out := make([]forecast.Outlook, len(surveys))
 	for i, s := range surveys {
-		out[i] = forecast.Of(from, from.Add(length), s.Want, req, s.State, s.Plan.Seen, lags)
+		out[i] = forecast.Of(forecast.Start{Now: from, Want: s.Want, Request: req, Have: s.State, Seen: s.Plan.Seen,
+			Lags: lags}, from.Add(length))
 	}
 	return out, nil
 }

@@ -174,9 +174,8 @@ func TestMarkdownFits(t *testing.T) {
 		until := now.Add(90 * 24 * time.Hour)
 		var outlooks []forecast.Outlook
 		for i, s := range scenes[:min(n, 200)] {
-			outlooks = append(outlooks, forecast.Of(now.Add(time.Duration(i)*time.Minute), until, s.want,
-				rotate.Request{}, s.have,
-				s.seen, nil))
+			outlooks = append(outlooks, forecast.Of(forecast.Start{Now: now.Add(time.Duration(i) * time.Minute), Want: s.want,
+				Have: s.have, Seen: s.seen}, until))
 		}
 		for what, text := range map[string]string{
 			"plan": string(markdown(func(m show.Markdown) { m.Plan(doc, report.PlanStaleness{}, false) })),

@@ -227,8 +227,8 @@ func TestGoldenCalendar(t *testing.T) {
 	until := now.Add(90 * 24 * time.Hour)
 	var outlooks []forecast.Outlook
 	for _, s := range scenes(t) {
-		outlooks = append(outlooks, forecast.Of(now, until, s.want, rotate.Request{}, s.have, s.seen,
-			map[string]time.Duration{"mx1": 15 * time.Minute}))
+		outlooks = append(outlooks, forecast.Of(forecast.Start{Now: now, Want: s.want, Have: s.have, Seen: s.seen,
+			Lags: map[string]time.Duration{"mx1": 15 * time.Minute}}, until))
 	}
 	doc := report.NewCalendar(now, until, outlooks)
 	var b bytes.Buffer

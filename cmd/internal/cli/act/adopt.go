@@ -221,7 +221,8 @@ func (r run) adopt(domains []rotate.Domain, req rotate.Request, source keyimport
 	defer s.Close()
 	var results []engine.Result
 	s.Progress.Expect(domains)
-	err = s.Adopt(r.cmd.Context(), domains, req, source, patience, s.Progress.Waiting, s.Into(&results, show.Text.Result))
+	err = s.Adopt(r.cmd.Context(), app.Adoption{Domains: domains, Request: req, Source: source, Patience: patience},
+		s.Progress.Waiting, s.Into(&results, show.Text.Result))
 	s.Progress.Stop()
 	if err != nil {
 		return err

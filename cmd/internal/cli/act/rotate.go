@@ -26,13 +26,8 @@ type rotateFlags struct {
 	ignore                      *rotate.Ignore
 }
 
-// Rotate returns the command "rotate".
-func Rotate(p *console.Program) *cobra.Command {
-	var f rotateFlags
-	cmd := &cobra.Command{
-		Use:   "rotate {--domain D... | --due | --compromised ...}",
-		Short: "Start rotations, or continue those in progress; never shorten a wait",
-		Long: `Start rotations, or continue those in progress; never shorten a wait.
+// rotateHelp says what each kind of rotation does.
+const rotateHelp = `Start rotations, or continue those in progress; never shorten a wait.
 
 With --domain, a domain that is ready starts a rotation now, whatever the schedule says. A
 domain with a rotation in progress continues it. A domain that is new gets its two keys and
@@ -59,7 +54,15 @@ records stay: mail in flight is verified. When it has arrived you remove them, a
 private keys are destroyed. 'dkimbot rollback' leads back until then. See dkimbot-changes(7).
 
 Stays for waits of up to a minute; with --wait, of up to an hour. Ctrl-C finishes the step
-in progress. Run the same command again to continue.`,
+in progress. Run the same command again to continue.`
+
+// Rotate returns the command "rotate".
+func Rotate(p *console.Program) *cobra.Command {
+	var f rotateFlags
+	cmd := &cobra.Command{
+		Use:   "rotate {--domain D... | --due | --compromised ...}",
+		Short: "Start rotations, or continue those in progress; never shorten a wait",
+		Long:  rotateHelp,
 		Example: `  dkimbot rotate --domain example.com --dry-run   # show what would be done
   dkimbot rotate --domain example.com --wait
   dkimbot rotate --due                            # every quarter of an hour, from cron or a timer
