@@ -14,7 +14,8 @@ import (
 func (j *Judge) OutOfKeystore(signer, s string) bool {
 	seen, sel := j.Seen.Selectors[s], j.Have.Selector(s)
 	key := sel.Key
-	if key == nil || key.ID == seen.KeyID || sel.Next != nil && seen.OldKept || seen.KeyErr != nil || j.CanFetch(signer, s) {
+	held := key != nil && (key.ID == seen.KeyID || sel.Next != nil && seen.OldKept)
+	if key == nil || held || seen.KeyErr != nil || j.CanFetch(signer, s) {
 		return false
 	}
 	return j.Keeping(s) == KeyGone || j.Keeping(s) == KeyDifferent && !seen.Kept
