@@ -121,33 +121,36 @@ func urgency(st rotate.State) int {
 	return 2
 }
 
-// table writes a line for each domain, its columns under each other.
+// table writes a line for each domain, its columns under each other. Where the screen is too narrow for all of a line,
+// its date is left out: it says how long from now it is, too.
 func (t Text) table(states []rotate.State) {
-	wide := 0
+	wide, phases := 0, 0
 	for _, st := range states {
-		wide = max(wide, len(st.Domain))
+		wide, phases = max(wide, len(st.Domain)), max(phases, len(cmp.Or(st.Phase, rotate.New)))
 	}
 	for _, st := range states {
-		phase, words := cmp.Or(st.Phase, rotate.New), ""
+		line := fmt.Sprintf("%-*s  %-*s  ", min(wide, 40), st.Domain, phases, cmp.Or(st.Phase, rotate.New))
 		if n := st.Next; report.Rests(st) != "" {
-			words = report.Rests(st)
+			line += report.Rests(st)
 		} else if n != nil {
-			words = Action(*n) + " " + t.soon(n.At)
+			when, date := t.soon(n.At)
+			if line += Action(*n) + " " + when; t.Fits(line + date) {
+				line += date
+			}
 		}
-		fmt.Fprintln(t.W, strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", min(wide, 40), st.Domain,
-			len(rotate.Bootstrapping), phase, words), " "))
+		fmt.Fprintln(t.W, strings.TrimRight(line, " "))
 	}
 	if len(states) > 0 {
 		fmt.Fprintln(t.W)
 	}
 }
 
-// soon describes a time that something has to wait for in few words.
-func (t Text) soon(at time.Time) string {
+// soon describes a time that something has to wait for in few words, and which day that is.
+func (t Text) soon(at time.Time) (when, date string) {
 	if !at.After(t.Now) {
-		return "now"
+		return "now", ""
 	}
-	return "in " + screen.Coarse(at.Sub(t.Now)) + ", " + at.UTC().Format("Mon 2006-01-02")
+	return "in " + screen.Coarse(at.Sub(t.Now)), ", " + at.UTC().Format("Mon 2006-01-02")
 }
 
 // summary is one paragraph of counts; what is none is left out.

@@ -146,3 +146,24 @@ func TestManyStopsAreGrouped(t *testing.T) {
 		t.Errorf("with --all not each domain is shown:\n%s", text)
 	}
 }
+
+// TestALineADomain: on 80 columns, too, a domain that needs nothing is one line; it has the date where that fits.
+func TestALineADomain(t *testing.T) {
+	var states []rotate.State
+	for i := range 30 {
+		states = append(states, rotate.State{Domain: fmt.Sprintf("customer-%02d.example.test", i), Revision: 1,
+			Phase: rotate.Bootstrapping, Active: "s2",
+			Next: &rotate.Next{Action: codes.ActionReplace, Selector: "s1", At: now.Add(7 * 24 * time.Hour)}})
+	}
+	states[0].Domain, states[1].Phase = "a.test", rotate.Ready
+	for width, dates := range map[int]int{80: 0, 81: 0, 100: 30} {
+		text := written(func(x show.Text) {
+			x.Pen = x.Folded(width)
+			x.Statuses(states, nil, show.Glance)
+		})
+		if n := strings.Count(text, "replace the key of s1 in 7 days"); n != 30 || strings.Count(text, "\n") != 30+3 ||
+			strings.Count(text, now.Add(7*24*time.Hour).Format("2006-01-02")) != dates {
+			t.Errorf("on %d columns %d domains, or not %d with their date:\n%s", width, n, dates, text)
+		}
+	}
+}

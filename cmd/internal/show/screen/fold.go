@@ -27,6 +27,12 @@ func (p Pen) Folded(width int) Pen {
 	return p
 }
 
+// Fits reports whether a line stands in one row.
+func (p Pen) Fits(line string) bool {
+	f, folds := p.W.(fold)
+	return !folds || f.columns(line) <= f.width
+}
+
 type fold struct {
 	w      io.Writer
 	width  int
