@@ -58,19 +58,22 @@ func TestFreshLost(t *testing.T) {
 		s.Hold("s1", "tried", 9)
 	}
 	hold(t, map[string]verdict{
-		"kept":                     {plantest.Stored, nil, is, false},
-		"lost":                     {plantest.Stored, changes(lost("s1")), is, true},
-		"lost, published":          {plantest.Published, changes(lost("s1")), is, true},
-		"only the old one is held": {plantest.Stored, changes(func(s *scene) { s.Hold("s1", s.Selector("s1").Key.ID, 1) }), is, true},
-		"another's":                {plantest.Stored, changes(func(s *scene) { s.Hold("s1", "another", 9) }), is, false},
-		"both are lost":            {plantest.Stored, changes(lost("s1", "s2")), is, false},
+		"kept":            {plantest.Stored, nil, is, false},
+		"lost":            {plantest.Stored, changes(lost("s1")), is, true},
+		"lost, published": {plantest.Published, changes(lost("s1")), is, true},
+		"only the old one is held": {plantest.Stored,
+			changes(func(s *scene) { s.Hold("s1", s.Selector("s1").Key.ID, 1) }), is, true},
+		"another's": {plantest.Stored,
+			changes(func(s *scene) { s.Hold("s1", "another", 9) }), is, false},
+		"both are lost": {plantest.Stored, changes(lost("s1", "s2")), is, false},
 		"the other was destroyed": {plantest.Stored, changes(lost("s1", "s2"),
 			func(s *scene) { s.Selector("s2").Key.Gone = true }), is, false},
 		"the other has none": {plantest.Stored, changes(lost("s1", "s2"),
 			func(s *scene) { s.Selector("s2").Key = nil }), is, false},
 		"stored again, and a crash":      {plantest.Stored, changes(tried), is, true},
 		"stored the first time, a crash": {plantest.Drained, changes(tried), is, false},
-		"in another phase":               {plantest.Stored, changes(lost("s1"), func(s *scene) { s.Have.Phase = rotate.Ready }), is, false},
+		"in another phase": {plantest.Stored,
+			changes(lost("s1"), func(s *scene) { s.Have.Phase = rotate.Ready }), is, false},
 	})
 }
 

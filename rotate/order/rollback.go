@@ -112,6 +112,13 @@ func (p *order) notSwitching(what string) error {
 			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, old),
 			"continue with "+p.Have.Active)
 	}
+	if name := p.elsewhere(); name != "" && p.neverLeft(old) {
+		return fault.Refuse(codes.NothingToRollBack,
+			fmt.Sprintf("%s for %s: no switch is in progress that the state knows of, and signer %s does not sign with %s", what,
+				p.Want.Name, name, p.Have.Active),
+			"'dkimbot plan --domain "+p.Want.Name+"' says what it signs with, 'dkimbot repair --domain "+p.Want.Name+
+				"' brings it to "+p.Have.Active)
+	}
 	if p.neverLeft(old) {
 		return fault.Refuse(codes.NothingToRollBack,
 			fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; "+
@@ -131,6 +138,17 @@ func (p *order) notSwitching(what string) error {
 			p.Want.Name, old, p.Have.Active),
 		"'dkimbot rotate --domain "+p.Want.Name+"' switches to the fresh key at "+old+
 			" when it has settled; if the key that signs can't be trusted, add --compromised")
+}
+
+// elsewhere returns the first signer that says that it does not sign with the active selector, "" for none: a person has
+// switched it, or the state is an older one.
+func (p *order) elsewhere() string {
+	for _, name := range p.Want.Signers {
+		if seen, looked := p.Seen.Signers[name]; looked && seen.Err == nil && !seen.At(p.Have.Active) {
+			return name
+		}
+	}
+	return ""
 }
 
 // keyUsable refuses to go back to a selector whose key is being replaced, or is compromised.

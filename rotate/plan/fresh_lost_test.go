@@ -20,9 +20,12 @@ func TestFreshKeyLost(t *testing.T) {
 		change func(*scene)
 		want   []string
 	}{
-		"stored":                              {plantest.Stored, func(s *scene) { s.Hold("s1", "", 1) }, []string{"generate s1", "store s1", "publish s1"}},
-		"published":                           {plantest.Published, func(s *scene) { s.Hold("s1", "", 1) }, []string{"generate s1", "store s1", "publish s1"}},
-		"to flee to":                          {plantest.Published, leak, []string{"generate s1", "store s1", "publish s1"}},
+		"stored": {plantest.Stored,
+			func(s *scene) { s.Hold("s1", "", 1) }, []string{"generate s1", "store s1", "publish s1"}},
+		"published": {plantest.Published,
+			func(s *scene) { s.Hold("s1", "", 1) }, []string{"generate s1", "store s1", "publish s1"}},
+		"to flee to": {plantest.Published,
+			leak, []string{"generate s1", "store s1", "publish s1"}},
 		"to flee to, and the old one is kept": {plantest.Stored, leak, []string{"activate s1/mx1", "revoke s2"}},
 		"stored again, and a crash": {plantest.Published, func(s *scene) {
 			s.Have.Selectors["s1"].Tried = []string{"tried"}
