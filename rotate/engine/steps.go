@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // do carries one step out. Making keys, waiting for DNS and asking for consent end
@@ -228,7 +229,11 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 // switchSigner has the effect and sees that it holds. The note says of what it could not be seen.
 func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSigner,
 	key dkim.SigningKey) (note string, err error) {
-	_, err = signer.activations.CallIf(ctx, key, r.lease.Holds)
+	effect := ctx
+	if r.judge().Flight(s.Selector) {
+		effect = ports.Hurried(ctx)
+	}
+	_, err = signer.activations.CallIf(effect, key, r.lease.Holds)
 	if fault.CodeOf(err) == codes.AgentLost && r.judge().Flight(s.Selector) {
 		r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: key.Ref()}
 		return "not every host is known to have switched, and the other key is compromised: " + fault.Text(err), nil

@@ -45,6 +45,7 @@ type world struct {
 	stopped map[string]bool               // processes that were stopped, by id
 	dies    bool                          // and it is killed directly after
 	hang    string                        // an operation that does not end by itself
+	awaits  string                        // an operation that another machine never answers
 	outlaw  string                        // the process whose effects come whatever happened meanwhile
 	late    []func()                      // effects whose callers gave up on them
 	naps    int                           // how often processes have waited
@@ -214,6 +215,14 @@ func (p *process) effect(ctx context.Context, op string, kind rotate.Kind, names
 		p.mu.Unlock()
 		<-ctx.Done()
 		p.mu.Lock()
+	}
+	if p.awaits == op {
+		waiting, cancel := ports.Waiting(ctx)
+		defer cancel()
+		p.mu.Unlock()
+		<-waiting.Done()
+		p.mu.Lock()
+		return waiting.Err()
 	}
 	if p.outlaw == p.id { // it was stopped in the middle of the effect, which comes all the same
 		do(true)

@@ -97,7 +97,7 @@ func (g *Held) Because(err error) error {
 // Unhurried returns a context for an effect. Like ports.Unhurried, it
 // outlives ctx; it ends when the lease may be lost.
 func (g *Held) Unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, lose := context.WithCancelCause(context.WithoutCancel(ctx))
+	ctx, lose := context.WithCancelCause(ports.Patient(context.WithoutCancel(ctx), ctx))
 	stop := context.AfterFunc(g.ctx, func() { lose(context.Cause(g.ctx)) })
 	ctx, cancel := context.WithTimeout(ctx, ports.WorkTime)
 	return ctx, func() { stop(); cancel(); lose(nil) }

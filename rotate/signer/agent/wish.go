@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -143,18 +145,27 @@ func (s *Signer) change(ctx context.Context, edit func(v *view, sequence int64) 
 }
 
 // await reads the report again and again until the agent has taken up what is wanted of the domains, for as long as a
-// switch may take. It does not wait for an agent that is silent.
+// switch may take, or until nobody waits any more. It does not wait for an agent that is silent, and in a hurry for
+// none that has missed a report.
 func (s *Signer) await(ctx context.Context, v *view, keys []dkim.SigningKey) error {
 	behind := func(k dkim.SigningKey) bool { return v.wish.Keys[k.Domain].Sequence > v.report.Sequence }
 	deadline := s.clock.Now().Add(s.cfg.Timeout)
+	hurried := ports.InAHurry(ctx)
+	ctx, cancel := ports.Waiting(ctx)
+	defer cancel()
 	for {
-		switch err := v.silent(); {
+		err := v.silent()
+		if hurried && slices.ContainsFunc(keys, behind) {
+			err = cmp.Or(err, v.missed())
+		}
+		switch {
 		case err != nil:
 			return v.away(fmt.Sprintf("switch signer %s", s.cfg.Name), err)
 		case !slices.ContainsFunc(keys, behind) || !s.clock.Now().Before(deadline):
 			return nil
 		}
-		if err := s.clock.Sleep(ctx, min(max(v.report.Poll/8, 20*time.Millisecond), 2*time.Second)); err != nil {
+		err = s.clock.Sleep(ctx, min(max(v.report.Poll/8, 20*time.Millisecond), 2*time.Second))
+		if err = cmp.Or(err, context.Cause(ctx)); err != nil {
 			return fault.Temporary("wait for the report of agent "+s.cfg.Agent, err,
 				"run it again; it was interrupted, or its time ran out, and what was asked for stays so")
 		}
@@ -162,6 +173,17 @@ func (s *Signer) await(ctx context.Context, v *view, keys []dkim.SigningKey) err
 			return err
 		}
 	}
+}
+
+// missed says that the agent should have reported since it did last; nil when it should not. It needs some time to
+// take up what is wanted.
+func (v *view) missed() error {
+	poll := min(v.report.Poll, LongestPoll)
+	if v.reported.Age() <= poll+max(poll/2, 15*time.Second) {
+		return nil
+	}
+	return fmt.Errorf("agent %s on host %s has missed a report, its last one is of %s", v.cfg.Agent, v.report.Host,
+		stamp(v.reported.Written))
 }
 
 // confirms says why a key is not confirmed; nil when the agent has reported that it is in effect.
