@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 // pace keeps the calls to an account below its rate, and away from it while it
@@ -40,7 +42,7 @@ func (p *pace) wait(ctx context.Context, n int, patience time.Duration) error {
 	defer p.count(time.Now())
 	for d := p.paused(); d > 0; d = p.paused() {
 		if d > patience {
-			f := transient(fmt.Errorf("the account is rate limited for another %s", d.Round(time.Second)),
+			f := transient(fmt.Errorf("the account is rate limited for another %s", calendar.Span(d.Round(time.Second))),
 				"wait until the limit has passed; it counts for everything that uses the account")
 			f.after = d
 			return f

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -70,7 +71,7 @@ func (g *Held) Holds() error {
 	g.mu.Unlock()
 	if over {
 		g.lose(&fault.Error{Kind: fault.Transient, Code: codes.LeaseLost,
-			What: fmt.Sprintf("work on %s: the lease could not be renewed within %s", g.Lease.Domain, ports.LeaseSafe),
+			What: fmt.Sprintf("work on %s: the lease could not be renewed within %s", g.Lease.Domain, calendar.Span(ports.LeaseSafe)),
 			Hint: "the work is taken up again by itself; " +
 				"this process was stopped for a while, or the state database could not be written: " +
 				"look at the disk and its free space"})

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/machine"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -184,9 +185,9 @@ func (p Probed) Warnings() (out []string) {
 	for _, s := range p.Signatures {
 		left := s.Expires.Sub(p.Sent)
 		if s.Own && !s.Expires.IsZero() && left > p.Drain+time.Minute {
-			out = append(out, fmt.Sprintf("the signature with %s expires after %v (x=), which is longer than the drain of %v: "+
+			out = append(out, fmt.Sprintf("the signature with %s expires after %s (x=), which is longer than the drain of %s: "+
 				"mail may still be verified after its key was replaced; use a longer drain, or let signatures expire earlier",
-				s.Selector, left.Round(time.Minute), p.Drain))
+				s.Selector, calendar.Span(left.Round(time.Minute)), calendar.Span(p.Drain)))
 		}
 	}
 	return out

@@ -139,7 +139,7 @@ var arrows = map[string][]string{
 		"rotate/preflight"},
 	"rotate/preflight": {"rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/batch":     {"rotate", "rotate/codes", "rotate/fault", "rotate/ports"},
-	"rotate/lease":     {"rotate", "rotate/codes", "rotate/fault", "rotate/ports"},
+	"rotate/lease":     {"rotate", "rotate/calendar", "rotate/codes", "rotate/fault", "rotate/ports"},
 	"rotate/quota":     {"rotate", "rotate/calendar", "rotate/ports"},
 	"rotate/approval":  {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding"},

@@ -86,10 +86,10 @@ func (t simulation) advice() {
 		switch {
 		case m.Exact >= 0:
 		case m.Wait == "drain":
-			fmt.Fprintln(t.W, t.Yellow("hint:"), "write a longer drain: it must cover the queue's life; 168h is the default")
+			fmt.Fprintln(t.W, t.Yellow("hint:"), "write a longer drain: it must cover the queue's life; 7d is the default")
 		case m.Wait == "settle":
 			fmt.Fprintln(t.W, t.Yellow("hint:"),
-				"write a longer settle: receivers may keep the old key for seven days; 168h is the default")
+				"write a longer settle: receivers may keep the old key for seven days; 7d is the default")
 		default:
 			fmt.Fprintln(t.W, t.Yellow("hint:"),
 				"turn verification on: with mode none dkimbot does not see what the name servers show")

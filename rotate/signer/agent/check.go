@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
@@ -53,7 +54,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 					return err
 				}
 				off := v.report.At.Sub(v.reported.Written)
-				clock = fmt.Sprintf("differs from Vault's by %s", off.Abs().Round(time.Second))
+				clock = fmt.Sprintf("differs from Vault's by %s", calendar.Span(off.Abs().Round(time.Second)))
 				if off.Abs() > mostClockError {
 					return fault.Lasting("use the clock of host "+v.report.Host, fmt.Errorf("it %s", clock),
 						"let the host keep its time (chrony, systemd-timesyncd): receivers can refuse signatures that are dated wrongly")

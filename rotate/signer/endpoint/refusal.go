@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -28,7 +29,7 @@ type Refusal struct {
 func (r *Refusal) Error() string {
 	text := fmt.Sprintf("%s answers %d %s", r.Called, r.Status, http.StatusText(r.Status))
 	if r.After > longestWait {
-		text += fmt.Sprintf(", and asks to wait for %s", r.After.Round(time.Second))
+		text += fmt.Sprintf(", and asks to wait for %s", calendar.Span(r.After.Round(time.Second)))
 	}
 	if r.Said != "" {
 		text += "; it says: " + r.Said

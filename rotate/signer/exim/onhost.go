@@ -37,7 +37,7 @@ func (c *Config) Find(ctx context.Context, h found.Host) []found.Signer {
 	out, err := h.Ask(ctx, program, "-bP", "transports")
 	if err != nil {
 		s.Remark(fmt.Sprintf("'%s -bP transports' has failed: %v. "+
-			"Run 'dkimbot init' as root.", program, err))
+			"Run this as root, and see what it says; then run 'dkimbot init' as root.", program, err))
 		return []found.Signer{s.Signer}
 	}
 	user, _ := h.Ask(ctx, program, "-bP", "exim_user") // Debian's, where it does not say

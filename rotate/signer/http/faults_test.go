@@ -58,7 +58,7 @@ func TestBadAnswers(t *testing.T) {
 		"throttled for long": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "7200")
 			w.WriteHeader(http.StatusTooManyRequests)
-		}, "asks to wait for 2h0m0s", fault.Transient, 1},
+		}, "asks to wait for 2h", fault.Transient, 1},
 		"long text": {says(http.StatusBadRequest, strings.Repeat("na ", 5000)), "...", fault.Permanent, 1},
 		"endless": {func(w http.ResponseWriter, r *http.Request) {
 			for {

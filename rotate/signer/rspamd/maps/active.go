@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -156,6 +157,6 @@ func (s *Signer) unsafePath(domain, line string, r *ruled, current []string) err
 	return &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine,
 		What: fmt.Sprintf("switch %s on signer %s", domain, s.cfg.Name),
 		Err:  fmt.Errorf("%s %s; rspamd reads its maps one by one, and would sign with a key under the other's selector", r.path, says),
-		Hint: fmt.Sprintf("copy its key to %s, for rspamd's user to read, and make this its line: %s %s; then wait for %v",
-			filepath.Join(s.cfg.KeyDir, domain+".SELECTOR.key"), domain, s.template(), s.cfg.Lag)}
+		Hint: fmt.Sprintf("copy its key to %s, for rspamd's user to read, and make this its line: %s %s; then wait for %s",
+			filepath.Join(s.cfg.KeyDir, domain+".SELECTOR.key"), domain, s.template(), calendar.Span(s.cfg.Lag))}
 }
