@@ -152,8 +152,12 @@ func Stale(planID, domain string, why []rotate.Reason) error {
 	for i, r := range why {
 		messages[i] = r.Message
 	}
+	hint := "make a new plan, have it reviewed, and apply that: 'dkimbot plan --domain " + domain + " --out FILE'"
+	if why[0].Code == codes.Applied {
+		hint = "'dkimbot status --domain " + domain + "' says where it stands, and the daemon and 'dkimbot rotate --due' " +
+			"continue what the plan began. For another change " + hint
+	}
 	return fault.Refuse(codes.StalePlan,
 		fmt.Sprintf("apply plan %s to %s: %s", planID, domain, strings.Join(messages, "; ")),
-		"nothing was done for the domain; make a new plan, have it reviewed, and apply that: 'dkimbot plan --domain "+
-			domain+" --out FILE'")
+		"nothing was done for the domain; "+hint)
 }

@@ -72,6 +72,9 @@ func TestApplyBootstrap(t *testing.T) {
 	before := w.state(d.Name)
 	res, ops = w.apply(d, a, engine.Patience{Most: time.Hour})
 	wantStale(t, res.Err, "this plan was applied to example.com already")
+	if hint := fault.HintOf(res.Err); !strings.Contains(hint, "continue what the plan began") {
+		t.Errorf("nothing has to be planned again; it says %q", hint)
+	}
 	if diff := cmp.Diff(before, w.state(d.Name)); diff != "" || len(ops) > 0 {
 		t.Errorf("the second time %v was done, and the state changed:\n%s", ops, diff)
 	}

@@ -53,7 +53,7 @@ func (h *Check) lostKey(s string) finding.Finding {
 	case s == h.Have.Draining && h.Have.Selector(s).Next == nil:
 		return finding.Finding{Message: "; it is only needed for a rollback",
 			Repair: "it is replaced by itself when the drain is over"}
-	case h.FreshLost(s):
+	case FreshLost(&h.Judge, s):
 		return finding.Finding{Message: "; no signer has used it", Repair: "another fresh key takes its place by itself"}
 	case h.Renewable(s):
 		return finding.Finding{Message: "; no signer uses it",

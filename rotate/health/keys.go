@@ -40,13 +40,13 @@ func (v *view) LostAll() bool {
 // FreshLost reports whether the fresh key that is to take the place of the one at s is not in the keystore, while the
 // other selector's key shows that this is the right one. No signer has used it, and none can: another one is made. It
 // is also so when that one is stored already, and a crash came before its confirmation (I7).
-func (v *view) FreshLost(s string) bool {
-	if v.Have.Phase != rotate.Replacing || v.Have.Draining != s || v.Have.Selector(s).Next == nil {
+func FreshLost(j *Judge, s string) bool {
+	if j.Have.Phase != rotate.Replacing || j.Have.Draining != s || j.Have.Selector(s).Next == nil {
 		return false
 	}
-	other := v.Want.Policy.Other(s)
-	key := v.Have.Selector(other).Key
-	return v.Resumable(s) || v.Keeping(s) == KeyGone && key != nil && !key.Gone && v.Keeping(other) == keyKept
+	other := j.Want.Policy.Other(s)
+	key := j.Have.Selector(other).Key
+	return j.Resumable(s) || j.Keeping(s) == KeyGone && key != nil && !key.Gone && j.Keeping(other) == keyKept
 }
 
 // LostKeystore refuses to make or destroy keys in a keystore that has lost what it should hold.

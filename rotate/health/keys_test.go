@@ -52,7 +52,7 @@ func TestKeeping(t *testing.T) {
 // TestFreshLost: a fresh key that the keystore has lost is made once more where the other selector's key shows that this
 // is the right keystore, also after a crash before that was confirmed (I7).
 func TestFreshLost(t *testing.T) {
-	is := func(j *health.Judge) any { return j.FreshLost("s1") }
+	is := func(j *health.Judge) any { return health.FreshLost(j, "s1") }
 	tried := func(s *scene) {
 		s.Selector("s1").Tried = []string{"tried"}
 		s.Hold("s1", "tried", 9)

@@ -80,7 +80,7 @@ func (j *Judge) Replaceable(s string, leaked bool) error {
 			return err
 		}
 	}
-	if j.Have.Phase != rotate.Ready && j.Have.Selector(s).Next != nil && j.Keeping(s) == KeyGone && !j.FreshLost(s) {
+	if j.Have.Phase != rotate.Ready && j.Have.Selector(s).Next != nil && j.Keeping(s) == KeyGone && !FreshLost(j, s) {
 		return j.LostKeystore(s)
 	}
 	if j.Have.Phase != rotate.Ready && j.LostAll() {

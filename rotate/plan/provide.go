@@ -19,7 +19,7 @@ import (
 func (d *draft) provide(s string, why rotate.Reason) bool {
 	name, sel, seen := d.Name(s), d.Have.Selector(s), d.Seen.Selectors[s]
 	key := sel.Pending(d.Have.Phase)
-	if key == nil || d.FreshLost(s) {
+	if key == nil || health.FreshLost(&d.Judge, s) {
 		if seen.KeyErr != nil {
 			d.stop(seen.KeyErr)
 			return false
