@@ -70,8 +70,10 @@ func TestFreshLost(t *testing.T) {
 			func(s *scene) { s.Selector("s2").Key.Gone = true }), is, false},
 		"the other has none": {plantest.Stored, changes(lost("s1", "s2"),
 			func(s *scene) { s.Selector("s2").Key = nil }), is, false},
-		"stored again, and a crash":      {plantest.Stored, changes(tried), is, true},
-		"stored the first time, a crash": {plantest.Drained, changes(tried), is, false},
+		"it was seen, and the one that took its place is lost": {plantest.Replaced, changes(lost("s1")), is, false},
+		"the other is to be replaced":                          {plantest.Stored, changes(lost("s1"), func(s *scene) { s.Have.Draining = "s2" }), is, false},
+		"stored again, and a crash":                            {plantest.Stored, changes(tried), is, true},
+		"stored the first time, a crash":                       {plantest.Drained, changes(tried), is, false},
 		"in another phase": {plantest.Stored,
 			changes(lost("s1"), func(s *scene) { s.Have.Phase = rotate.Ready }), is, false},
 	})

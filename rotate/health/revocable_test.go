@@ -216,12 +216,25 @@ func TestShownOf(t *testing.T) {
 	shown := func(j *health.Judge) any { return health.ShownOf(j, "s2") }
 	dead := func(j *health.Judge) any { return health.Dead(j, "s1") }
 	keyless := func(s *scene) { s.Selector("s2").Key = nil }
+	first := plantest.Record(plantest.Keys()[0])
+	ordered := plantest.RevokeNow("s1")
+	void := func(s *scene) { // the intent to revoke it is noted
+		plantest.Leak("s1")(s)
+		s.Selector("s1").Key.Record = dkim.RevokedRecord(first)
+	}
+	partly := func(s *scene) { s.Show("s1", dkim.RevokedRecord(first), first) }
 	hold(t, map[string]verdict{
 		"its own":     {plantest.Ready, nil, shown, plantest.Record(plantest.Keys()[1])},
 		"another":     {plantest.Ready, changes(func(s *scene) { s.Show("s2", plantest.ForeignRecord) }), shown, ""},
 		"nothing":     {plantest.Ready, changes(func(s *scene) { s.Show("s2") }), shown, ""},
 		"without key": {plantest.Ready, changes(keyless), shown, ""},
 		"revoked":     {plantest.Ready, changes(revokes("s1")), dead, true},
+		"being revoked as was ordered, one server shows it": {plantest.Ready, changes(void, ordered, partly), dead, true},
+		"being revoked, one server shows it":                {plantest.Ready, changes(void, partly), dead, false},
+		"being revoked as was ordered, no server shows it":  {plantest.Ready, changes(void, ordered), dead, false},
+		"being revoked as was ordered, DNS does not answer": {plantest.Ready, changes(void, ordered, partly,
+			func(s *scene) { s.DNSSilent("s1") }), dead, false},
+		"to be revoked as was ordered": {plantest.Ready, changes(plantest.Leak("s1"), ordered, partly), dead, false},
 		"emptied by a purge, not compromised": {plantest.Ready, changes(func(s *scene) {
 			s.Selector("s1").Key.RevokedAt = plantest.Now
 		}), dead, false},
