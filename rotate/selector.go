@@ -70,14 +70,17 @@ func (s Selector) Wanted() *Key {
 
 // Ours reports whether the record at the selector's name is dkimbot's: it put it there, or it holds dkimbot's key,
 // whatever other tags somebody gave it since. Then it stays as long as its key, and goes with it. One that was put in
-// test mode is a person's: mail counts as unsigned by it. Spelt alike is the rule, and cheap; what is spelt otherwise
-// is read once.
+// test mode is a person's, unless its key is compromised: mail counts as unsigned by it. Spelt alike is the rule, and
+// cheap; what is spelt otherwise is read once.
 func (s Selector) Ours(record string) bool {
 	keys := [...]*Key{s.Key, s.Next}
 	for _, k := range keys {
 		if k != nil && k.Record == record {
 			return true
 		}
+	}
+	if s.Key != nil && !s.Key.Leaked.IsZero() && dkim.Holds(record, s.Key.ID) {
+		return true // it is revoked, whatever somebody made of its record
 	}
 	r, err := dkim.ParseRecord(record)
 	if err != nil {

@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -49,6 +50,13 @@ func Rewritten(shown, record string) string {
 		return "its tags stand in another order, or twice"
 	}
 	return strings.Join(differs, ", ")
+}
+
+// Holds reports whether a record holds the key with that id, also where no verifier can use the record.
+func Holds(shown, keyID string) bool {
+	tags := looseTags(shown)
+	key, err := parseP(cmp.Or(tags["k"], "rsa"), tags["p"])
+	return err == nil && !key.IsZero() && key.ID() == keyID
 }
 
 // looseTags reads tags as they stand, also where no verifier would. Blanks in p= don't count.

@@ -133,3 +133,49 @@ func TestRewrittenAdopt(t *testing.T) {
 		t.Errorf("its file: %v, phase %s", res.Err, res.State.Phase)
 	}
 }
+
+// TestBothInTestMode: somebody has put both records in test mode, so that mail counts as unsigned whichever key it is
+// signed with. A compromised key is left and revoked all the same (I5); one that nobody can use in DNS is revoked, too.
+func TestBothInTestMode(t *testing.T) {
+	for _, c := range []struct {
+		name, at1, at2, signs string
+		order                 rotate.Compromised
+		says                  string
+	}{
+		{"both in test mode", "v=DKIM1; t=y", "v=DKIM1; t=y", "s2", rotate.Compromised{}, ""},
+		{"the compromised one in test mode", "v=DKIM1; t=y", "", "s2", rotate.Compromised{}, ""},
+		{"the compromised one of no use", "v=DKIM1; h=sha1", "", "s2", rotate.Compromised{}, ""},
+		{"the other one in test mode", "", "v=DKIM1; t=y", "s1", rotate.Compromised{}, "--revoke-now"},
+		{"the other one of no use", "v=DKIM1; t=y", "v=DKIM1; h=sha1", "s1", rotate.Compromised{}, "--revoke-now"},
+		{"the other one in test mode, revoke now", "", "v=DKIM1; t=y", "s2", rotate.Compromised{RevokeNow: true}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.lag = 0
+			w.settle(d)
+			w.pass(9 * day)
+			for selector, tag := range map[string]string{"s1": c.at1, "s2": c.at2} {
+				if tag != "" {
+					w.panel(d, selector, tag)
+				}
+			}
+			w.order(d, nil) // the health check finds it first
+			w.pass(time.Hour)
+			res := w.order(d, c.order)
+			for name, h := range w.hosts {
+				if got := h.selector(d.Name); got != c.signs {
+					t.Errorf("%s signs with %q: %v", name, got, res.Err)
+				}
+			}
+			if revoked := len(w.events(d, rotate.Revoke)) > 0; revoked != (c.signs == "s2") {
+				t.Errorf("s1 shows %q: %v", w.shown("s1._domainkey.example.com"), res.Err)
+			}
+			if c.signs == "s1" && !strings.Contains(w.shown("s1._domainkey.example.com")[0], c.at1) {
+				t.Errorf("the record of a key that is not left was changed: %q", w.shown("s1._domainkey.example.com"))
+			}
+			if !strings.Contains(fault.HintOf(res.Err), c.says) {
+				t.Errorf("it says %v; %s", res.Err, fault.HintOf(res.Err))
+			}
+		})
+	}
+}

@@ -34,7 +34,7 @@ func (j *Judge) Refuge() string {
 	to := j.Haven()
 	sel := j.Have.Selector(to)
 	alone := slices.ContainsFunc(j.Want.Signers, func(name string) bool { return j.CanFetch(name, to) })
-	if j.Have.Leaked(to) || sel.Key == nil || sel.Key.Gone || j.HandsOff(to) ||
+	if j.Have.Leaked(to) || sel.Key == nil || sel.Key.Gone || Barred(j, to) ||
 		j.Seen.Selectors[to].KeyErr != nil && !alone {
 		return ""
 	}
@@ -122,7 +122,7 @@ func (j *Judge) MayRevoke(selector string) bool {
 		c, known := j.Have.Signers[name]
 		left := known && c.Selector != selector && !c.Unsure
 		says := known && j.Have.Phase == rotate.Switching && !j.Seen.Probed[name] && j.onOther(name, selector)
-		if left && !j.onRevoked(c) || says {
+		if left && !onRevoked(&j.view, c) || says {
 			return true
 		}
 	}
@@ -176,7 +176,7 @@ func (j *Judge) anySafe() bool {
 
 // onRevoked reports whether what a signer confirmed is a key that was revoked: it has left none
 // for that, since its mail fails.
-func (v *view) onRevoked(c rotate.Confirmed) bool {
+func onRevoked(v *view, c rotate.Confirmed) bool {
 	sel := v.Have.Selector(c.Selector)
 	if v.inUse(c) {
 		return sel.Key.GivenUp()

@@ -112,6 +112,9 @@ func (h *Check) Lost(s string) *finding.Finding {
 			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
 		}
 	case Earlier:
+		if h.Have.Leaked(s) && h.otherTags(s) != "" { // it is revoked, and not published again
+			return nil
+		}
 		f.Code, f.Message = codes.RecordEarlier,
 			fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.Name(s),
 				dkim.ShortID(dkim.RecordKeyID(h.Seen.Selectors[s].Sight.Values[0])))
@@ -216,7 +219,8 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	switch to := h.Refuge(); {
 	case h.Stale(should):
 		return "nothing is changed until the state is a newer one; see what is said of that", false
-	case h.Have.Leaked(should) && to != "" && should == h.Have.Active && !h.HandsOff(to) && !h.OutOfKeystore(signer, to):
+	case h.Have.Leaked(should) && to != "" && should == h.Have.Active && !Barred(&h.Judge, to) &&
+		!h.OutOfKeystore(signer, to):
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to), false
 	case h.Have.Leaked(should) && (h.LostForGood(should) || h.HandsOff(should) || to != "" && h.MayRevoke(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; "+

@@ -19,7 +19,12 @@ import (
 // that mail verifies by it.
 func (h *Check) rewritten(s string) *finding.Finding {
 	differs := h.otherTags(s)
-	if differs == "" || h.Standing(s) != Current {
+	switch at := h.Standing(s); {
+	case differs != "" && at == Earlier && h.Have.Leaked(s):
+		err := h.ForeignRecord(s, h.Seen.Selectors[s].Sight)
+		return &finding.Finding{Code: codes.RecordForeign, Selector: s, Message: fault.Text(err),
+			Repair: "its key is compromised: it goes when that is revoked"}
+	case differs == "" || at != Current:
 		return nil
 	}
 	verifies := "mail that is signed with it verifies"
@@ -53,11 +58,20 @@ func (j *Judge) otherTags(s string) string {
 // InTestMode reports whether somebody has put the record of dkimbot's key at a selector in test mode: mail that is
 // signed with it counts as unsigned, and is no worse than unsigned (RFC 6376 section 3.6.1).
 func (j *Judge) InTestMode(s string) bool {
-	if j.Standing(s) != Foreign || j.otherTags(s) == "" {
+	own := j.Standing(s) == Earlier && j.Have.Leaked(s)
+	if !own && j.Standing(s) != Foreign || j.otherTags(s) == "" {
 		return false
 	}
 	r, err := dkim.ParseRecord(j.Seen.Selectors[s].Sight.Values[0])
 	return err == nil && r.Testing()
+}
+
+// Barred reports whether no signer may flee to a selector, because a record that is not dkimbot's stands there. One in
+// test mode bars nobody whose mail counts as unsigned anyway, or fails: to go makes nothing worse.
+func Barred(j *Judge, to string) bool {
+	from := j.Want.Policy.Other(to)
+	worse := !j.InTestMode(to) || j.Shared || !(j.InTestMode(from) || Dead(j, from))
+	return j.HandsOff(to) && worse
 }
 
 // useless returns the refusal for a record of dkimbot's key that somebody has rewritten so that mail does not verify by

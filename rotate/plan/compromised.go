@@ -69,9 +69,13 @@ func (p *planner) flee(from, to string) {
 	}
 	p.repair()
 	key, at := p.Have.Selector(to).Key, p.Known(to)
-	unread, moves := p.HandsOff(to) || p.unread(to) || p.empty(to) || p.lacks(to), false
+	barred := health.Barred(&p.Judge, to)
+	if p.HandsOff(to) && !barred {
+		at = time.Time{} // no resolver can make it worse
+	}
+	unread, moves := barred || p.unread(to) || p.empty(to) || p.lacks(to), false
 	for _, signer := range p.InTurn() {
-		if p.Confirmed(signer, to, key.ID) || p.HandsOff(to) || unread && !p.CanFetch(signer, to) {
+		if p.Confirmed(signer, to, key.ID) || barred || unread && !p.CanFetch(signer, to) {
 			continue
 		}
 		if p.Opposed(to) { // one that was silent when the record was seen

@@ -60,7 +60,8 @@ func (p *planner) repairAt(s string) bool {
 		p.publish(rotate.Publicity, s, sel.Key, why)
 	}
 	seen := p.Seen.Selectors[s]
-	if lost == nil && (!sel.Key.VerifiedAt.IsZero() || seen.SightErr != nil) {
+	// what somebody else made of a compromised key's record is not waited for to be as it was
+	if lost == nil && (!sel.Key.VerifiedAt.IsZero() || seen.SightErr != nil || p.Standing(s) == health.Earlier) {
 		return false
 	}
 	p.verify(rotate.Publicity, s, sel.Key, time.Time{},
