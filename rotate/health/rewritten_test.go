@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
@@ -69,4 +70,50 @@ func TestRewrittenIsNobodyElses(t *testing.T) {
 	if dkim.Serves(plantest.ForeignRecord, s.Have.Selectors["s1"].Key.Record) {
 		t.Error("a record of another key serves")
 	}
+}
+
+// TestRewrittenSays: what is said of a rewritten record follows from its tags: whose mail fails or counts as unsigned,
+// and how it is corrected without harm.
+func TestRewrittenSays(t *testing.T) {
+	said := func(j *health.Judge) any {
+		err := j.ForeignRecord("s1", j.Seen.Selectors["s1"].Sight)
+		return fault.Text(err) + "; " + fault.HintOf(err)
+	}
+	has := func(piece string) func(*health.Judge) any {
+		return func(j *health.Judge) any { return strings.Contains(said(j).(string), piece) }
+	}
+	drift := func(j *health.Judge) any {
+		for _, f := range health.Drift(j.Want, j.Have, j.Seen) {
+			if f.Code == codes.RecordRewritten {
+				return strings.Contains(f.Message, "unless its i=")
+			}
+		}
+		return "nothing"
+	}
+	unchecked := func(s *scene) {
+		at := s.Seen.Selectors["s1"]
+		at.Sight.Unchecked = true
+		s.Seen.Selectors["s1"] = at
+	}
+	fresh := func(s *scene) {
+		s.Show("s1", strings.Replace(plantest.Record(plantest.Keys()[2]), "; p=", "; t=s; p=", 1))
+	}
+	idle := func(s *scene) { s.Sign("s2", "mx1", "mx2"); s.Have.Active = "s2" }
+	hold(t, map[string]verdict{
+		"strict":                         {plantest.Ready, changes(tagged("s1", "t=s")), drift, true},
+		"not strict":                     {plantest.Ready, changes(tagged("s1", "h=sha256")), drift, false},
+		"the fresh one's, strict":        {plantest.Published, changes(fresh), drift, true},
+		"DNS is not asked":               {plantest.Ready, changes(tagged("s1", "t=s"), unchecked), drift, "nothing"},
+		"test mode counts as unsigned":   {plantest.Ready, changes(tagged("s1", "t=y")), has("as unsigned (t=y)"), true},
+		"sha1 fails":                     {plantest.Ready, changes(tagged("s1", "h=sha1")), has("mail that is signed with it fails ("), true},
+		"test mode, in use: not removed": {plantest.Ready, changes(tagged("s1", "t=y")), has("or remove it"), false},
+		"test mode, unused: removed":     {plantest.Ready, changes(tagged("s1", "t=y"), idle), has("or remove it"), true},
+		"sha1: removed":                  {plantest.Ready, changes(tagged("s1", "h=sha1")), has("or remove it"), true},
+		"compromised: only removed": {plantest.Ready, changes(tagged("s1", "h=sha1"), plantest.Leak("s1")), has("write there again"),
+			false},
+		"the standby's: no switch is named": {plantest.Ready, changes(tagged("s1", "t=y"), idle), has("has all signers leave it"),
+			false},
+		"the active one's: a switch is named": {plantest.Ready, changes(tagged("s1", "t=y")), has("has all signers leave it"), true},
+		"none leads to a lost key":            {plantest.Ready, changes(tagged("s1", "t=y"), lost("s2")), has("has all signers leave it"), false},
+	})
 }
