@@ -103,7 +103,8 @@ func Environment(getenv func(string) string) []string {
 // replaces what a terminal would obey.
 func Tail(output []byte) string {
 	const max = 500
-	s := strings.ToValidUTF8(strings.TrimSpace(string(output)), "?")
+	s := strings.ReplaceAll(string(output), "\r\n", "\n") // as ssh ends its lines
+	s = strings.ToValidUTF8(strings.TrimSpace(s), "?")
 	if len(s) > max {
 		s = "…" + strings.ToValidUTF8(s[len(s)-max:], "")
 	}

@@ -101,6 +101,9 @@ func TestOutputIsBounded(t *testing.T) {
 		!strings.HasPrefix(got, "…") {
 		t.Errorf("Tail: %q", got)
 	}
+	if got := Tail([]byte("key has changed.\r\nfailed.\r\n\x1b[2J\r")); got != "key has changed.\nfailed.\n?[2J" {
+		t.Errorf("Tail of lines as ssh ends them: %q", got)
+	}
 }
 
 // TestEnvironment guards I9.

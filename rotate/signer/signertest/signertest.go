@@ -200,6 +200,7 @@ func testCancelled(t *testing.T, s Subject) {
 	s.wantActive(t, []string{"a.example"}, At("a.example", "s2", k[1]))
 }
 
+// testForget guards I1: what is not in use is forgotten, and what signs signs on, also where it is to be forgotten.
 func testForget(t *testing.T, s Subject) {
 	f, ok := s.Signer.(Forgetter)
 	if !ok {
@@ -215,6 +216,8 @@ func testForget(t *testing.T, s Subject) {
 		}
 		s.wantActive(t, []string{"a.example"}, now)
 	}
+	f.Forget(t.Context(), []dkim.Ref{now.Ref()}) // it may refuse, or know no copies
+	s.wantActive(t, []string{"a.example"}, now)
 }
 
 // testBackup guards I1: the key that signs is told and kept, whatever the adapter did last.
