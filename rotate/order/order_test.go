@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -59,6 +60,7 @@ func TestWhyNotBack(t *testing.T) {
 			if fault.CodeOf(err) != codes.NothingToRollBack || !strings.Contains(fault.Text(err), tt.says) {
 				t.Errorf("got %v, want a refusal that says %q", err, tt.says)
 			}
+			faulttest.Shown(t, err)
 		})
 	}
 }
