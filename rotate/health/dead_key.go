@@ -2,10 +2,13 @@ package health
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
@@ -26,7 +29,35 @@ func MailFails(h *Check) *finding.Finding {
 	if len(on) == len(h.Want.Signers) {
 		f.Message = fmt.Sprintf("all mail of %s fails now: it is signed with %s, whose key was revoked", h.Want.Name, s)
 	}
+	if still := stillShow(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" {
+		f.Message += ", except where receivers ask " + still + ", which shows the key as before"
+	}
 	return f
+}
+
+// stillShow names the servers that show a key although others don't, "" for none.
+func stillShow(sight rotate.Sight, key *rotate.Key) string {
+	var names []string
+	for _, server := range slices.Sorted(maps.Keys(sight.Shown)) {
+		holds := func(v string) bool { return key != nil && dkim.Holds(v, key.ID) }
+		if slices.ContainsFunc(sight.Shown[server], holds) {
+			names = append(names, server)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// exposedAt says which servers show a compromised key that was revoked, so that who asks them accepts it; "" for none.
+func exposedAt(j *Judge, s string) string {
+	key := j.Have.Selector(s).Key
+	if key == nil || !key.GivenUp() {
+		return ""
+	}
+	still := stillShow(j.Seen.Selectors[s].Sight, key)
+	if still == "" {
+		return ""
+	}
+	return "; " + still + " still shows the compromised key, and receivers that ask there accept it until that follows"
 }
 
 // onPresent reports whether a signer signs with the key that stands at a selector: as it says, else as it confirmed.

@@ -81,7 +81,8 @@ func (h *Check) recordDrift(s string) *finding.Finding {
 					strings.Join(sight.Bogus, "; "))}
 		}
 		return &finding.Finding{Code: codes.ServersDiffer, Selector: s,
-			Message: fmt.Sprintf("not every server shows the same at %s: %s", h.Name(s), strings.Join(sight.Lagging, "; ")),
+			Message: fmt.Sprintf("not every server shows the same at %s: %s", h.Name(s), strings.Join(sight.Lagging, "; ")) +
+				exposedAt(&h.Judge, s),
 			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; " +
 				"if this lasts, look at the zone's transfers"}
 	}

@@ -2,6 +2,7 @@ package health_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,13 @@ func TestDrift(t *testing.T) {
 		key := s.Have.Selectors["s1"].Key
 		key.RevokedAt, key.Record = plantest.Now, dkim.RevokedRecord(key.Record)
 		s.Show("s1", key.Record)
+	}
+	behind := func(s *scene) { // one server goes on with the zone from before the revocation
+		dead(s)
+		seen, key := s.Seen.Selectors["s1"], plantest.Record(plantest.Keys()[0])
+		seen.Sight.Shown = map[string][]string{"ns1": seen.Sight.Values, "ns2": {key}}
+		seen.Sight.Values, seen.Sight.Complete = append(slices.Clone(seen.Sight.Values), key), false
+		s.Seen.Selectors["s1"] = seen
 	}
 	cornered := func(s *scene) { leak(s); s.Hold("s2", "", 2) }
 	left := func(s *scene, values ...string) {
@@ -133,6 +141,10 @@ func TestDrift(t *testing.T) {
 		}, "record-bogus s2!", "its signature ran out"},
 		"signers sign with a revoked key": {plantest.Ready, func(s *scene) { dead(s); s.Lag("s2") },
 			"mail-fails s1!, servers-differ s2", "all mail of example.com fails now"},
+		"signers sign with a revoked key, a server is behind": {plantest.Ready, func(s *scene) { behind(s); s.Lag("s2") },
+			"mail-fails s1!, servers-differ s1, servers-differ s2", "except where receivers ask ns2, which shows the key"},
+		"a server is behind": {plantest.Ready, func(s *scene) { behind(s); s.Lag("s2") },
+			"mail-fails s1!, servers-differ s1, servers-differ s2", "; ns2 still shows the compromised key"},
 		"one of them does": {plantest.Ready, func(s *scene) { dead(s); s.Drift("s2", plantest.Keys()[1].ID(), "mx2"); s.Lag("s2") },
 			"mail-fails s1!, servers-differ s2, signer-strays mx2", "through mx1 fails now"},
 		"a server lags": {plantest.Ready, func(s *scene) { s.Lag("s2") }, "servers-differ s2", "ns2 lags"},

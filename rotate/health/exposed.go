@@ -86,8 +86,12 @@ func ReportsExposed(w finding.Warning) bool { return w.About.Kind == finding.The
 
 // CantRevoke says why a compromised key that a signer was to leave is not revoked.
 func (j *Judge) CantRevoke(s string) error {
+	first, to := "repair a signer", j.Want.Policy.Other(s)
+	if j.Opposed(to) && !j.AnySilent() { // the signers are well
+		first = "have every name server show the record of " + to
+	}
 	return finding.WithThing(Exposure([]string{s}), fault.Temporary(j.StillUsed([]string{s}), nil,
-		"repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.RevokeNow([]string{s})+"'"))
+		first+", then it is done at the next try; or revoke it nevertheless: '"+j.RevokeNow([]string{s})+"'"))
 }
 
 // RevokeNow returns the command that revokes the selectors' keys while signers sign with them.

@@ -41,3 +41,25 @@ func TestWayBack(t *testing.T) {
 		t.Errorf("the fault itself was changed: %s", fault.HintOf(failed))
 	}
 }
+
+// TestWhatIsInTheWay: where a compromised key can't be revoked yet, it is said whether signers or name servers are in
+// the way.
+func TestWhatIsInTheWay(t *testing.T) {
+	for title, tt := range map[string]struct {
+		change func(*scene)
+		says   string
+	}{
+		"a signer":                   {func(*scene) {}, "repair a signer, then"},
+		"a name server":              {func(s *scene) { s.Lag("s2") }, "have every name server show the record of s2, then"},
+		"a name server and a signer": {func(s *scene) { s.Lag("s2"); s.Silence("mx1") }, "repair a signer, then"},
+	} {
+		s := plantest.Ready()
+		plantest.Leak("s1")(s)
+		tt.change(s)
+		err := judge(s).CantRevoke("s1")
+		if !strings.HasPrefix(fault.HintOf(err), tt.says) {
+			t.Errorf("%s: %s", title, fault.HintOf(err))
+		}
+		faulttest.Shown(t, err)
+	}
+}
