@@ -47,7 +47,7 @@ func TestWhyNotBack(t *testing.T) {
 		}, "no switch is in progress"},
 		"no key": {func(s *scene, o *rotate.Selector) { o.Key = nil; s.Show("s2"); s.Hold("s2", "", 0) }, "was replaced"},
 		"never switched, a signer did": {func(s *scene, _ *rotate.Selector) { s.Drift("s2", plantest.Keys()[1].ID(), "mx2") },
-			"signer mx2 does not sign with s1"},
+			"no switch is in progress that the state knows of, and signer mx2 does not sign with s1"},
 		"never switched, a signer is silent": {func(s *scene, _ *rotate.Selector) { s.Silence("mx1") },
 			"every signer signs with s1 already"},
 		"being replaced": {func(s *scene, _ *rotate.Selector) { s.Have.Phase, s.Have.Draining = rotate.Replacing, "s2" },
