@@ -129,6 +129,13 @@ func (j *Judge) onceAlone(s string) string {
 func (v *view) LostState() error {
 	for _, s := range v.Want.Policy.Selectors {
 		if v.Have.Phase == rotate.New && v.Seen.Selectors[s].KeyErr == nil && v.Keeping(s) == KeyDifferent {
+			if from := v.Have.Origin; from != nil { // the domain is known, and an adoption is refused
+				return fault.Refuse(codes.LostState,
+					fmt.Sprintf("the keystore holds a key for %s, to which %s is to move over, and the state does not know that key: "+
+						"the state is older than the move, or another dkimbot uses that selector", v.Name(s), v.Want.Name),
+					fmt.Sprintf("restore a newer copy of the state database; or put the selectors back into the domain's policy: "+
+						"selectors: [%s, %s]; or name two there that nobody has used", from.Pair[0], from.Pair[1]))
+			}
 			return fault.Refuse(codes.LostState,
 				fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: "+
 					"the state was lost, or another dkimbot manages the domain", v.Name(s), v.Want.Name),

@@ -9,6 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -173,4 +175,23 @@ func TestSentBackAreUnsure(t *testing.T) {
 			t.Errorf("%s: mx2 is known: %t", title, known)
 		}
 	}
+}
+
+// TestMoveByAnOlderState: where a restored state does not know of a move to other selectors, the move is refused, and no
+// adoption is named: that is refused to a domain which the state knows (I12).
+func TestMoveByAnOlderState(t *testing.T) {
+	s := plantest.Ready()
+	s.Want.Policy.Selectors = [2]string{"a", "b"}
+	s.Seen.Selectors["a"], s.Seen.Selectors["b"] = rotate.SelectorSeen{}, rotate.SelectorSeen{}
+	s.Hold("a", plantest.Keys()[3].ID(), 1)
+	st, _, err := ordered(s, rotate.ChangeSelectors{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := plan.Plan(s.Now, s.Want.Domain, rotate.Request{}, st, s.Seen).Stop
+	if fault.CodeOf(stop) != codes.LostState || !strings.Contains(fault.HintOf(stop), "selectors: [s1, s2]") ||
+		strings.Contains(fault.HintOf(stop), "adopt") {
+		t.Errorf("%v; hint: %s", stop, fault.HintOf(stop))
+	}
+	faulttest.Shown(t, stop)
 }
