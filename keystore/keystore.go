@@ -22,7 +22,7 @@
 //
 // Errors are faults and never hold a secret (I9).
 //
-// It may import rotate/dkim and rotate/fault, nothing else of the house.
+// It may import the leaves.
 package keystore
 
 import (

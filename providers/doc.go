@@ -26,6 +26,6 @@
 //
 // The limits count for one Provider: two that share an account don't know of each other.
 //
-// The package imports rotate/dkim, rotate/fault, libdns and its modules; the
-// command line's wiring imports it.
+// The package imports the leaves, providers/zonefile, libdns and its modules; the command line's
+// wiring imports it.
 package providers

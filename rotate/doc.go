@@ -46,12 +46,14 @@
 //
 // This package has the words: what the configuration says (Domain), what a command asks
 // (Request), where a domain stands (State), what was seen (Observation), what is to be done
-// (Step, DomainPlan). What is wrong, package rotate/finding says. The small interfaces to everything outside stand in
-// package rotate/ports. A State
-// moves on by its methods only (confirm.go, revocation.go, released.go, adoption.go), and
-// from phase to phase by the table of transitions.go; package rotate/follow brings it up to what the
-// configuration calls otherwise now. Package rotate/plan decides what has
-// to be done and is pure; package rotate/engine does it.
+// (Step, DomainPlan). What is wrong, package rotate/finding says. The small interfaces to
+// everything outside stand in package rotate/ports. A State moves on by its methods only
+// (confirm.go, revocation.go, released.go, adoption.go), and from phase to phase by the table of
+// transitions.go. Package rotate/follow brings it up to names that the configuration has changed.
+// Package rotate/plan decides what has to be done and is pure; package rotate/engine does it.
+//
+// The leaves, which every room may import, are rotate/calendar, rotate/child, rotate/codes, rotate/dkim, rotate/fault,
+// rotate/netlimit, rotate/preflight, rotate/safefile and rotate/settings.
 //
 // The package imports rotate/calendar, rotate/codes, rotate/dkim, rotate/fault and rotate/finding, and no other room.
 package rotate

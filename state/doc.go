@@ -6,6 +6,6 @@
 // that SQLite, PostgreSQL and the store in memory answer alike. The suite in
 // statetest holds them to it.
 //
-// It may import the types of rotate, and rotate/fault. No secret is ever handed to it
+// It may import rotate, rotate/ports and the leaves. No secret is ever handed to it
 // (I9); the only one that it makes and keeps is the key that saved plans are signed with.
 package state

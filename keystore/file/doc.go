@@ -14,5 +14,5 @@
 // Files whose names are no version are left alone. A file in a version's place
 // that dkimbot did not write is refused (I6).
 //
-// It may import keystore, rotate/dkim, rotate/fault and rotate/safefile.
+// It may import keystore and the leaves.
 package file

@@ -28,5 +28,5 @@
 // would steer or weaken the connection are refused by name (environment.go), and
 // redirects are not followed, so that no one else gets the token (I9).
 //
-// It may import keystore, rotate/dkim and rotate/fault, and Vault's client.
+// It may import keystore, the leaves, rotate/signer/existing for keys that others keep in Vault, and Vault's client.
 package vault

@@ -6,6 +6,6 @@
 // returns, and is gone when the test ends. Its log is shown if the test fails.
 // A missing program fails the test and names the Debian package to install.
 //
-// The package is for tests alone: any test may import it and it imports
-// nothing of the product.
+// The package is for tests alone: any test may import it, and it
+// imports rotate/dkim and nothing else of the product.
 package nameservertest

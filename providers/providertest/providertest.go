@@ -2,7 +2,8 @@
 // the shared layer of providers over each driver, or anything else with a
 // Publish method.
 //
-// It is for tests; it imports rotate/dkim and rotate/fault.
+// It is for tests; it imports the leaves, rotate/fault/faulttest and
+// rotate/preflight/preflighttest.
 package providertest
 
 import (

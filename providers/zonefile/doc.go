@@ -32,5 +32,5 @@
 // size are read, symbolic links count only where they could not have put them, and files of
 // others are neither adopted nor given away.
 //
-// The package may import rotate/dkim, rotate/fault, libdns and leaf modules.
+// It may import providers/zonefile/master, the leaves and libdns.
 package zonefile

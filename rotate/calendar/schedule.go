@@ -7,7 +7,7 @@
 // the jump, and a time that they show twice, because they are set back, fires once,
 // the first time. Days that a zone left out count like skipped hours.
 //
-// It may import the cron parser and nothing else of dkimbot.
+// It is a leaf: it imports the cron parser and nothing of dkimbot.
 package calendar
 
 import (

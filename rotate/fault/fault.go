@@ -2,8 +2,8 @@
 // which object was touched, what was attempted, whether trying again can help,
 // and what a person should do next.
 //
-// It is a leaf: every room may import it and it imports only the standard
-// library. A fault never carries a secret or a stack trace (invariant I9).
+// It is a leaf: every room may import it, and it imports rotate/codes and the
+// standard library. A fault never carries a secret or a stack trace (invariant I9).
 package fault
 
 import (

@@ -1,5 +1,5 @@
 // Package netlimit bounds what the other side of a connection may send, so that a
-// hostile or broken server fills no memory.
+// hostile or broken server fills no memory. It is a leaf: it imports the standard library only.
 package netlimit
 
 import (

@@ -1,6 +1,6 @@
 // Package plan decides what has to be done for a domain. Plan is a pure function from the
 // time, the configuration, a request, the stored state and what was observed to a
-// rotate.DomainPlan, which is plain data (I11): it imports nothing that could write.
+// rotate.DomainPlan, which is plain data (I11). It has no import that could write.
 //
 // Read it as a story. A domain that is new gets a key at each of two selectors, and signers begin
 // to sign with the first (bootstrap.go). When the schedule says so, they switch to the other

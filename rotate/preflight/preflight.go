@@ -2,7 +2,7 @@
 // is reported before anything is changed. Each driver says what is to be asked of it (Checker), in one file
 // of its own; Ask asks, many at once.
 //
-// It is a leaf: it may import rotate/codes, rotate/dkim and rotate/fault. Drivers, the engine and the
+// It is a leaf: it imports rotate/codes, rotate/dkim and rotate/fault. Drivers, the engine and the
 // command line's wiring import it.
 package preflight
 

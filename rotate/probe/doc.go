@@ -34,7 +34,7 @@
 //
 // A mail server that is started again meanwhile, as one that signs itself is for each switch, is waited for.
 //
-// The package imports rotate, rotate/codes, rotate/dkim, rotate/fault, rotate/preflight, rotate/safefile,
-// rotate/settings, and the libraries for SMTP, IMAP and DKIM. It is not part of rotate/signer, so that adapters know
-// nothing of mail; what receivers report of other people's mail (DMARC) is another matter and another room.
+// The package imports rotate/ports, the leaves, and the libraries for SMTP, IMAP and DKIM. It is not part of
+// rotate/signer, so that adapters know nothing of mail; what receivers report of other people's mail (DMARC) is another
+// matter and another room.
 package probe

@@ -1,8 +1,8 @@
 // Package signer holds what the signer adapters below it share: the error that
 // says which domains of a batch failed, and how keys are forgotten.
 //
-// It promises no more than that. It may import rotate/dkim, rotate/fault, rotate/safefile and keyfiles,
-// as the adapters may; they don't import one another.
+// It promises no more than that. It may import the leaves and rotate/signer/keyfiles. The
+// adapters don't import one another, but for dkimpy, which finds tables like those of opendkim.
 package signer
 
 import (

@@ -168,6 +168,5 @@
 //
 //   - Whoever brings the right keystore back destroys there what dkimbot destroyed, or missed, in another one.
 //
-// The package imports rotate, rotate/dkim, rotate/fault, rotate/signer with both sides of agents, and
-// the rules of state.
+// It may import everything of rotate but the adapters of signers, and the rules of state.
 package simulate

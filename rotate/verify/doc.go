@@ -17,6 +17,6 @@
 //
 // Where the zone is signed, a record whose signatures validating resolvers would reject is reported as such.
 //
-// The package imports rotate/dkim, rotate/fault, miekg/dns and x/sync.
+// The package imports the leaves, miekg/dns and x/sync.
 // It reads from the network and changes nothing anywhere (invariant I11).
 package verify

@@ -10,7 +10,7 @@
 // Only SQLite may open the database file while a process has it open:
 // closing any other descriptor would drop SQLite's locks.
 //
-// It may import state, the types of rotate, and rotate/fault.
+// It may import state, rotate, rotate/ports and the leaves.
 package sqlite
 
 import (

@@ -1,7 +1,7 @@
 // Package statetest holds every state.Store to what it promises, and offers a
 // store in memory for tests and simulations of what is built on one.
 //
-// It may import state, the types of rotate, rotate/fault and test helpers.
+// It may import state, rotate, rotate/ports, rotate/fault/faulttest and the leaves.
 package statetest
 
 import (

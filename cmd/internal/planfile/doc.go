@@ -8,5 +8,5 @@
 // only what follows from its facts is shown. Beyond that, a plan is permission only:
 // apply does nothing that would not be done anyway. A document never holds a private key (I9).
 //
-// It may import the types of rotate, and rotate/fault.
+// It may import rotate, rotate/approval, rotate/finding, cmd/internal/report and the leaves.
 package planfile

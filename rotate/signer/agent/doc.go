@@ -43,6 +43,6 @@
 //   - What is not found out: a copy under the same host name of a memory whose own host has never reported since.
 //   - What the coordinator did not name is never removed.
 //
-// Ages are reported by Vault's clock alone. It may import rotate/codes, rotate/dkim, rotate/fault, rotate/preflight,
-// rotate/settings and package signer.
+// Ages are reported by Vault's clock alone. It may import the leaves, rotate/ports and the
+// packages of rotate/signer.
 package agent

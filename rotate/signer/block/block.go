@@ -1,7 +1,7 @@
 // Package block keeps dkimbot's lines in a text file that others write, too: a marked block, and everything else byte
 // for byte as it was (I6).
 //
-// It knows no files. The adapters in rotate/signer use it; it imports rotate/codes and rotate/fault.
+// It knows no files. The adapters in rotate/signer use it; it may import the leaves.
 package block
 
 import (

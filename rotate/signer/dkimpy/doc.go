@@ -27,5 +27,5 @@
 // refused with the code "foreign-signer-line", and a line with which it would not start, or turn away all mail, with
 // "unloadable-line".
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package dkimpy

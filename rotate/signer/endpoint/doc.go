@@ -2,5 +2,5 @@
 // time and in the size of its answer, is sent to the configured host and to no other, is repeated where that can help,
 // and no error holds what is secret.
 //
-// It may import rotate/fault, rotate/safefile, rotate/settings and rotate/signer.
+// It may import the leaves and rotate/signer.
 package endpoint

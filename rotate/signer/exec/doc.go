@@ -14,5 +14,5 @@
 // With Config.Milter, what signs is asked by a message that is never delivered, at every question and
 // after every switch: the command's answer is no proof then (see package milter).
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package exec

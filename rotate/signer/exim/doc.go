@@ -24,5 +24,5 @@
 // A line of theirs with several selectors, with which Exim signs several times, is reported by Active and ends with
 // the first switch.
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package exim

@@ -25,5 +25,5 @@
 // the domain's first switch: ours stands last in the file, and Haraka takes the last. The member "dkimbot" says which
 // are ours. A smtp.yaml, which Haraka reads only where there is no smtp.json, is refused.
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package haraka

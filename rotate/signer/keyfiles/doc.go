@@ -6,5 +6,5 @@
 // that nothing which dkimbot did not write is changed (I6). A directory in which somebody else could exchange the keys
 // is refused by name (Store.Screen).
 //
-// The adapters in rotate/signer use it; it may import rotate/codes, rotate/dkim, rotate/fault and rotate/safefile.
+// The adapters in rotate/signer use it; it may import the leaves.
 package keyfiles

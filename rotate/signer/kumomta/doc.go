@@ -22,5 +22,5 @@
 // KumoMTA would refuse, with a field that it does not know or a table that is given twice, would end all signing:
 // what is there and what is to be written is held against its schema first.
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package kumomta

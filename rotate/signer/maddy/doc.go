@@ -36,5 +36,5 @@
 // directives and gives them to dkimbot, which listens, while it asks, on a socket in a directory that only root and
 // maddy can enter. Nobody else comes to see a message that is signed there.
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package maddy

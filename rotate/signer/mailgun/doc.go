@@ -23,6 +23,5 @@
 // Other users of the host can't come between: of this host it uses the file of the API key alone, and a
 // secret that others may read or write is refused when it is read.
 //
-// It may import rotate/codes, rotate/dkim, rotate/fault, rotate/preflight, rotate/settings and the packages of
-// rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package mailgun

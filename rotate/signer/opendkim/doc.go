@@ -57,5 +57,5 @@
 // one for every message: with ten thousand domains that is about 6 ms, and a
 // plain "file:" SigningTable, which we write as well, is four times faster.
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package opendkim

@@ -1,7 +1,8 @@
 // Package signertest holds the conformance suite that every signer adapter
 // passes, and a real OpenDKIM daemon for tests.
 //
-// It is for tests only. It may import rotate/dkim and rotate/fault.
+// It is for tests only. It may import the leaves, rotate/signer, keystore/vault, keystore/vault/lent,
+// providers/nameservertest, rotate/fault/faulttest and rotate/preflight/preflighttest.
 package signertest
 
 import (

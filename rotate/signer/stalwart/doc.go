@@ -32,5 +32,5 @@
 // Other users of the host can't come between: of this host it uses the files of token and ca_file alone, and a
 // secret that others may read or write is refused when it is read.
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package stalwart

@@ -1,3 +1,5 @@
+// Package inspect has the commands that change nothing, each in a file, and what they share with the dry runs of
+// package act: how plans are made, printed and saved.
 package inspect
 
 import (

@@ -13,5 +13,5 @@
 // under one name are found out, also where one has a copy of the other's memory (others.go). A host whose memory is
 // lost is a new one: it takes up what is wanted now.
 //
-// It may import rotate/codes, rotate/dkim, rotate/fault, rotate/safefile and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package host

@@ -37,6 +37,5 @@
 //     answered with the new one, and the request is sent again.
 //   - Two hosts behind one name are reported when each has answered and one of them comes back.
 //
-// It may import rotate/child, rotate/codes, rotate/dkim, rotate/fault, rotate/preflight, and packages signer and
-// protocol.
+// It may import the leaves, rotate/signer and rotate/signer/protocol.
 package ssh

@@ -31,5 +31,5 @@
 // Of two lines for one domain the last counts. So our marked block stands at the end of a map, and lines of others stay
 // byte for byte.
 //
-// It may import rotate/dkim, rotate/fault and the packages of rotate/signer.
+// It may import the leaves and the packages of rotate/signer.
 package maps

@@ -4,5 +4,5 @@
 // One request is served at a time, and each answer has a new ticket. Who wants a change has to bring the newest one:
 // what was left behind by a connection that was cut changes nothing once anything was asked after it (I7).
 //
-// It may import rotate/dkim, rotate/fault, rotate/safefile and the packages signer, protocol and ssh.
+// It may import the leaves, rotate/signer, rotate/signer/protocol and rotate/signer/agent/ssh.
 package stdio
