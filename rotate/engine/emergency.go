@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
@@ -17,6 +18,19 @@ import (
 func (r *run) goesOn(ctx context.Context, err error) bool {
 	held := (*quota.HeldBack)(nil)
 	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held)
+}
+
+// undone returns the error of an emergency in which nothing can be done and nothing comes by itself: it is tried again,
+// as what failed is. nil where the plan says when something comes.
+func undone(r *run) error {
+	next := r.plan.Next
+	if r.grant != nil || next != nil && next.Action != codes.ActionRotate ||
+		!slices.ContainsFunc(r.plan.Warnings, health.ReportsExposed) {
+		return nil
+	}
+	r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
+	j := r.judge()
+	return j.CantRevoke(j.ExposedKeys()...)
 }
 
 // leavesLater reports whether the first of the steps is a revocation that may not come yet, since all signers before it

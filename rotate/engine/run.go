@@ -183,6 +183,9 @@ func (r *run) stopped(ctx context.Context) error {
 		}
 		return err
 	case r.plan.Stop == nil:
+		if err := undone(r); err != nil {
+			return r.fail(ctx, rotate.Step{}, err)
+		}
 		return r.rest(ctx)
 	case wishRefused(r.plan.Stop):
 		return r.refused("", r.plan.Stop)

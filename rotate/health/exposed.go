@@ -84,14 +84,14 @@ func (j *Judge) keysAt(selectors []string) string {
 // ReportsExposed reports whether a plan's warning is one of those that Exposed says as errors.
 func ReportsExposed(w finding.Warning) bool { return w.About.Kind == finding.TheExposure }
 
-// CantRevoke says why a compromised key that a signer was to leave is not revoked.
-func (j *Judge) CantRevoke(s string) error {
-	first, to := "repair a signer", j.Want.Policy.Other(s)
+// CantRevoke says why compromised keys that a signer was to leave are not revoked.
+func (j *Judge) CantRevoke(selectors ...string) error {
+	first, to := "repair a signer", j.Want.Policy.Other(selectors[0])
 	if j.Opposed(to) && !j.AnySilent() { // the signers are well
 		first = "have every name server show the record of " + to
 	}
-	return finding.WithThing(Exposure([]string{s}), fault.Temporary(j.StillUsed([]string{s}), nil,
-		first+", then it is done at the next try; or revoke it nevertheless: '"+j.RevokeNow([]string{s})+"'"))
+	return finding.WithThing(Exposure(selectors), fault.Temporary(j.StillUsed(selectors), nil,
+		first+", then it is done at the next try; or revoke it nevertheless: '"+j.RevokeNow(selectors)+"'"))
 }
 
 // RevokeNow returns the command that revokes the selectors' keys while signers sign with them.
