@@ -287,8 +287,8 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 	for _, h := range p.hosts {
 		ref := dkim.Ref{Name: name, KeyID: keyID}
 		_, leaves := h.coming[name.Domain]
-		if p.leaks[keyID] != nil && h.lingers[name.Domain] { // nothing waits for it in an emergency
-			continue
+		if l := p.leaks[keyID]; l != nil && (h.lingers[name.Domain] || l.now && !h.up(p.now) && !n.shows(p.world, keyID)) {
+			continue // nothing waits for it in an emergency; and mail that is signed with a revoked key fails anyway
 		}
 		if h.loaded[name.Domain] == ref && !leaves && !h.strays[name.Domain] && !h.excused[name.Domain] {
 			p.violate("I1", name.Domain, "the private key %s is destroyed while %s signs with it", p.keys.label(keyID), h.name)
