@@ -61,7 +61,7 @@ func (st *State) Begin(i Intent, p Policy) {
 		st.Target = i.Selector
 		st.OnHold = st.OnHold.afterSwitch()
 	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining:
-		// signers flee there
+		// signers leave the active key for the one there
 		st.Selectors[st.Draining].dropFresh(i.At)
 		st.Enter(Switching)
 		st.Target, st.Draining = st.Draining, ""

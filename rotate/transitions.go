@@ -22,8 +22,10 @@ var moves = []move{
 		"or both keys are compromised, and one is to be replaced at once"},
 	{Switching, Ready, "the last signer has confirmed that it went back"},
 	{Draining, Replacing, "a fresh key is about to be stored at the drained selector"},
-	{Draining, Switching, "signers are sent back to the drained selector, or leave a compromised key for it"},
-	{Replacing, Switching, "signers leave a compromised key for the selector that is being replaced"},
+	{Draining, Switching, "signers are sent back to the drained selector, or leave for it a compromised key, " +
+		"or one whose record somebody replaced"},
+	{Replacing, Switching, "signers leave a compromised key, or one whose record somebody replaced, " +
+		"for the selector that is being replaced"},
 	{Replacing, Ready, "the fresh key is public and the replaced one destroyed"},
 	{Replacing, Draining, "the key that was replaced, or the fresh one, is compromised: another one takes its place"},
 	{Ready, Draining, "the standby's key is compromised: it is replaced without a switch"},

@@ -8,19 +8,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
-// claimName asks for the place in DNS at which the record of a name is about to stand, before
-// anything is written there.
-func (e *Engine) claimName(ctx context.Context, owner string, name dkim.Name) error {
-	if e.Names == nil || owner == "" {
-		return nil
-	}
-	holder, err := e.Names.Claim(ctx, owner, name)
-	if err != nil {
-		return err
-	}
-	return ports.Shared(owner, name, holder)
-}
-
 // claimNames claims the names at which CNAMEs lead to records that stand: those that were
 // published before names were remembered.
 func (r *run) claimNames(ctx context.Context) {
@@ -33,7 +20,7 @@ func (r *run) claimNames(ctx context.Context) {
 		if holder, err := r.engine.Names.Holder(ctx, seen.Sight.Owner); err != nil || holder != (dkim.Name{}) {
 			continue
 		}
-		if seen.SightErr = r.engine.claimName(ctx, seen.Sight.Owner, r.name(s)); seen.SightErr != nil {
+		if seen.SightErr = ports.ClaimName(ctx, r.engine.Names, seen.Sight.Owner, r.name(s)); seen.SightErr != nil {
 			r.seen.Selectors[s] = seen
 		}
 	}

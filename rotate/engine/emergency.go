@@ -46,15 +46,3 @@ func leavesLater(j *health.Judge, steps []rotate.Step) bool {
 	steps[next] = revocation
 	return true
 }
-
-// sooner has the end of an emergency's wait come next where that is before the next try of what failed beside it: from
-// then on signers can leave the compromised key (I2). It reports whether it does.
-func sooner(flight *rotate.Step, st *rotate.State) (changed bool) {
-	if flight == nil || !flight.NotBefore.Before(st.NextTry) {
-		return false
-	}
-	st.NextTry = flight.NotBefore
-	st.Next = &rotate.Next{Action: rotate.Activate, Selector: flight.Selector, At: flight.NotBefore,
-		Reason: health.FlightReason(flight.Selector)}
-	return true
-}

@@ -34,12 +34,6 @@ func (r *run) wait(ctx context.Context, err error) error {
 	return r.rest(ctx)
 }
 
-// besideSwitch returns those of the steps that are no part of a switch, which the counts hold back: they are
-// taken all the same. None are where the switch is refused, since then nothing of what was asked for is done.
-func besideSwitch(steps []rotate.Step, refused bool) []rotate.Step {
-	return slices.DeleteFunc(steps, func(s rotate.Step) bool { return refused || s.Duty == rotate.Turn })
-}
-
 // wishRefused reports whether err says that a limit refused a person's wish, or that the domain
 // was released.
 func wishRefused(err error) bool {

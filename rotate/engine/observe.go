@@ -12,7 +12,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
-	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -93,7 +92,7 @@ func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State
 	p.once.Do(p.gather)
 	ask := func(ctx context.Context, signer string) (rotate.SignerSeen, error) {
 		if q := p.questions[signer]; q != nil {
-			return q.Call(ctx, health.Following(want, have))
+			return q.Call(ctx, observe.Following(want, have))
 		}
 		return rotate.SignerSeen{}, observe.UnknownSigner(signer)
 	}

@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/observe"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -62,7 +61,7 @@ func (r byMail) proved(ctx context.Context, s rotate.Step, signer *batchedSigner
 	}
 	_, err = signer.proofs.Call(ctx, key)
 	if err == nil || !r.judge().Flight(s.Selector) {
-		return "", health.WayBack(r.judge(), err)
+		return "", plan.WayBack(r.judge(), err)
 	}
 	if fault.CodeOf(err) == codes.MailDiffers {
 		seen, unseen := signer.mail.Call(ctx, r.want.Name)
@@ -99,22 +98,12 @@ func (r byMail) unused(ctx context.Context, name string, signer *batchedSigner,
 	return nil
 }
 
-// mailHours is how many hours pass between two looks of the health check at the mail of a domain.
-const mailHours = 24
-
-// mailIsDue reports whether the health check of this hour looks at a domain's mail: all domains take turns.
-func mailIsDue(domain string, now time.Time) bool {
-	h := fnv.New32a()
-	h.Write([]byte(domain))
-	return int64(h.Sum32()%mailHours) == now.Unix()/int64(time.Hour/time.Second)%mailHours
-}
-
 // look replaces what signers say by what their mail shows, when the domain's turn has come. Nothing is replaced when
 // a probe fails, when a signer does not answer, or when the mail shows several keys and one of them is the key that
 // the signer says.
 func (r byMail) look(ctx context.Context) {
 	rests := r.st.Phase == rotate.Ready || r.st.Phase == rotate.Draining
-	if !rests || r.st.Failures > 0 || !mailIsDue(r.want.Name, r.engine.Clock.Now()) {
+	if !rests || r.st.Failures > 0 || !observe.MailIsDue(r.want.Name, r.engine.Clock.Now()) {
 		return
 	}
 	for _, name := range r.want.Signers {

@@ -112,7 +112,7 @@ func (r *run) advance(ctx context.Context) error {
 		}
 		held := r.engine.turnstile.MayBegin(ctx, r.plan, r.left.Ignore, now)
 		if held != nil {
-			steps = besideSwitch(steps, r.left.Asked || r.grant != nil)
+			steps = foresight.BesideSwitch(steps, r.left.Asked || r.grant != nil)
 		}
 		if steps, err = r.grant.Permitted(r.want.Name, steps); err != nil {
 			return r.refused(rotate.Applied, err)
@@ -173,12 +173,12 @@ func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
 		err := r.trouble // it was noted when it happened
-		flight := health.FlightOf(r.plan.Steps, r.st, r.engine.Clock.Now())
+		flight := plan.FlightOf(r.plan.Steps, r.st, r.engine.Clock.Now())
 		if flight == nil { // else the plan says when the key is left
 			r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
 			err = r.judge().Exposed(err)
 		}
-		if sooner(flight, &r.st) {
+		if plan.Sooner(flight, &r.st) {
 			err = errors.Join(err, r.save(ctx))
 		}
 		return err
@@ -203,7 +203,7 @@ func (r *run) observe(ctx context.Context) {
 		if err != nil {
 			return rotate.SignerSeen{}, err
 		}
-		return signer.questions.Call(ctx, health.Following(r.want, r.st))
+		return signer.questions.Call(ctx, observe.Following(r.want, r.st))
 	}
 	known := func(name string) bool { return r.engine.signers[name] != nil }
 	r.seen = observe.Parts{Keys: r.keys, Look: r.engine.Look, Knows: known, Ask: ask}.Domain(ctx, r.want, r.st)

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -30,6 +31,9 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 			return err
 		}
 		if err := (afterwards{r}).stillShown(ctx, s); err != nil {
+			return err
+		}
+		if err := (afterwards{r}).stillForsaken(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -149,7 +153,8 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
-	if err := r.engine.claimName(ctx, health.At(r.seen, s.Selector).Sight.Owner, r.name(s.Selector)); err != nil {
+	owner := health.At(r.seen, s.Selector).Sight.Owner
+	if err := ports.ClaimName(ctx, r.engine.Names, owner, r.name(s.Selector)); err != nil {
 		return err
 	}
 	if j := r.judge(); sel.Key != key && health.Kept(j, s.Selector) { // the fresh record revokes the old one
@@ -250,7 +255,7 @@ func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSi
 	ref := r.st.Identify(seen.Ref)
 	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref, Refuses: seen.Refuses, RefusesOnly: seen.RefusesOnly}
 	if ref.Selector != key.Selector || ref.KeyID != key.Ref().KeyID {
-		return "", health.WayBack(r.judge(), fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
+		return "", plan.WayBack(r.judge(), fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
 			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, dkim.ShortID(ref.KeyID)),
 			"look at the signer's tables and log"))
 	}

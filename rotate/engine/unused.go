@@ -7,7 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 )
 
 // stillUnused asks every signer again, directly before something is done to the key at a selector that
@@ -20,7 +20,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		if err != nil {
 			return err
 		}
-		seen, err := signer.questions.Call(ctx, health.Following(r.want, r.st))
+		seen, err := signer.questions.Call(ctx, observe.Following(r.want, r.st))
 		seen.Err = err
 		r.seen.Signers[name] = seen
 		_, known := r.st.Signers[name]
@@ -46,7 +46,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		}
 	}
 	for name := range r.seen.Dismissed {
-		seen, err := r.engine.signers[name].questions.Call(ctx, health.Following(r.want, r.st))
+		seen, err := r.engine.signers[name].questions.Call(ctx, observe.Following(r.want, r.st))
 		seen.Err = err
 		r.seen.Dismissed[name] = seen
 	}

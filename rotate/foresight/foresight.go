@@ -219,10 +219,16 @@ func (p Parts) First(ctx context.Context, want rotate.Domain, st rotate.State, s
 func NeedsConsent(st rotate.State, s rotate.Step) bool {
 	switch st.Phase {
 	case rotate.Ready:
-		return s.Selector != st.Active && !st.Leaked(st.Active)
+		return s.Selector != st.Active && !st.Leaked(st.Active) && s.Duty != rotate.Signing // which is a repair
 	case rotate.Bootstrapping:
 		// A signer that confirmed another selector flees from there.
 		return len(st.Signers) == 0 && (st.Intent == nil || st.Intent.Kind != rotate.Activate)
 	}
 	return false
+}
+
+// BesideSwitch returns those of the steps that are no part of a switch, which the counts hold back: they are
+// taken all the same. None are where the switch is refused, since then nothing of what was asked for is done.
+func BesideSwitch(steps []rotate.Step, refused bool) []rotate.Step {
+	return slices.DeleteFunc(steps, func(s rotate.Step) bool { return refused || s.Duty == rotate.Turn })
 }

@@ -40,6 +40,8 @@ func (h *Check) Drift() []finding.Finding {
 		return out
 	}
 	add(MailFails(h))
+	add(h.mailLost(have.Active))
+	add(h.mailLost(have.Target))
 	for _, s := range want.Policy.Selectors {
 		if _, looked := seen.Selectors[s]; looked {
 			add(h.recordDrift(s))
@@ -218,6 +220,8 @@ func (h *Check) fate(ref dkim.Ref, sound string) string {
 func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	key := h.Have.Selector(should).Key
 	switch to := h.Refuge(); {
+	case h.goesElsewhere(should) != "":
+		return fmt.Sprintf("it is given the key of %s by itself, with the others", h.goesElsewhere(should)), false
 	case h.Stale(should):
 		return "nothing is changed until the state is a newer one; see what is said of that", false
 	case h.Have.Leaked(should) && to != "" && should == h.Have.Active && !Barred(&h.Judge, to) &&

@@ -127,12 +127,12 @@ func TestDrift(t *testing.T) {
 			"'dkimbot records --domain example.com' shows"},
 		"another note":         {plantest.Ready, tagged("s1", "n=panel"), "", ""},
 		"in test mode":         {plantest.Ready, tagged("s2", "t=y"), "record-foreign s2!", "was rewritten (t=y added): receivers treat"},
-		"in test mode, active": {plantest.Ready, tagged("s1", "t=y"), "record-foreign s1!", "counts as unsigned until then: 'dkimbot rotate"},
-		"of no use":            {plantest.Ready, tagged("s1", "h=sha1"), "record-foreign s1!", "shows, or remove it: dkimbot then publishes"},
+		"in test mode, active": {plantest.Ready, tagged("s1", "t=y"), "record-foreign s1!", "counts as unsigned until then; signers leave"},
+		"of no use":            {plantest.Ready, tagged("s1", "h=sha1"), "mail-fails s1, record-foreign s1!", "shows, or remove it: dkimbot then publishes"},
 		"of no use, compromised": {plantest.Ready, func(s *scene) { leak(s); tagged("s1", "h=sha1")(s) },
 			"record-foreign s1", "it goes when that is revoked"},
 		"in test mode, a signer empty": {plantest.Ready, func(s *scene) { tagged("s1", "t=y")(s); s.Drift("", "", "mx2") },
-			"record-foreign s1!, signer-empty mx2", "it is given the key of s1 by itself"},
+			"record-foreign s1!, signer-empty mx2", "it is given the key of s2 by itself"},
 		"a broken signature": {plantest.Ready, func(s *scene) {
 			s.Lag("s2")
 			seen := s.Seen.Selectors["s2"]
@@ -214,7 +214,15 @@ func TestDrift(t *testing.T) {
 			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
 		"a rebuilt host, a foreign record": {plantest.Ready,
 			func(s *scene) { s.Show("s1", plantest.Record(other)); s.Drift("", "", "mx2") },
-			"record-foreign s1!, signer-empty mx2", "when dkimbot's record stands alone there again"},
+			"mail-fails s1, record-foreign s1!, signer-empty mx2", "it is given the key of s2 by itself, with the others"},
+		"a rebuilt host, a foreign record, on hold": {plantest.Ready, func(s *scene) {
+			s.Show("s1", plantest.Record(other))
+			s.Drift("", "", "mx2")
+			s.Have.OnHold = &rotate.OnHold{At: plantest.LongAgo}
+		}, "mail-fails s1!, record-foreign s1!, signer-empty mx2", "'dkimbot unhold --domain example.com' lets them go to s2"},
+		"a foreign record where signers are": {plantest.Switching,
+			func(s *scene) { s.Show("s2", plantest.Record(other)) },
+			"mail-fails s2, record-foreign s2!", "mail of example.com through mx1 fails now"},
 		"a foreign record, the key compromised": {plantest.Ready,
 			func(s *scene) { leak(s); s.Show("s1", plantest.Record(other)) },
 			"record-foreign s1!", "is to be revoked when the other record is removed"},

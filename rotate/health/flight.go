@@ -2,7 +2,6 @@ package health
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -67,16 +66,4 @@ func noneLoses(sight rotate.Sight, to *rotate.Key, left rotate.SelectorSeen, fro
 		}
 	}
 	return lacking
-}
-
-// OnlySome begins what is said of a record that not every server shows, and that is relied on all the same.
-const OnlySome = "not every server shows it"
-
-// EnoughNote says why a record is relied on that not every server shows.
-func EnoughNote(j *Judge, s string) string {
-	shown := OnlySome + " (" + strings.Join(j.Seen.Selectors[s].Sight.Lagging, "; ") + "), but "
-	if from := j.Want.Policy.Other(s); Dead(j, from) {
-		return shown + "mail that signers sign with " + from + " fails at every server that follows, because its key was revoked"
-	}
-	return shown + "those that don't show neither key, so no mail fails that verifies now"
 }

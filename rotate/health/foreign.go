@@ -93,7 +93,15 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 			"To go on here, bring the other one's state (dkimbot backup, restore) and keys", name, j.Want.Name)
 	}
 	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
-		j.onceAlone(s)) + orLeave(j, s, "may fail")
+		j.onceAlone(s)) + orLeave(j, s, fails(j, s))
+}
+
+// fails says what becomes of mail that is signed with a selector at which somebody else's record stands.
+func fails(j *Judge, s string) string {
+	if AllFails(j, s) {
+		return "fails"
+	}
+	return "may fail"
 }
 
 // signsBy returns a signer that signs with the key of the only record at a selector, which dkimbot did not make.

@@ -77,7 +77,7 @@ func Barred(j *Judge, to string) bool {
 // useless returns the refusal for a record of dkimbot's key that somebody has rewritten so that mail does not verify by
 // it; differs says how.
 func useless(j *Judge, s, differs string, sight rotate.Sight) error {
-	means, until := "mail that is signed with it fails", "may fail"
+	means, until := "mail that is signed with it fails", fails(j, s)
 	if _, err := dkim.ParseRecord(sight.Values[0]); err != nil {
 		means += " (" + err.Error() + ")"
 	} else {
@@ -102,6 +102,13 @@ func orLeave(j *Judge, s, until string) string {
 	other := j.Want.Policy.Other(s)
 	if s != j.Have.Active || !j.Heals(other) {
 		return ""
+	}
+	switch to, _ := Better(&Check{*j}); {
+	case to != "" && BetterHeld(j, to):
+		return fmt.Sprintf(". Mail signed with %s %s until then: 'dkimbot unhold --domain %s' has all signers leave it for %s",
+			s, until, j.Want.Name, to)
+	case to != "":
+		return fmt.Sprintf(". Mail signed with %s %s until then; signers leave it for %s by themselves", s, until, to)
 	}
 	return fmt.Sprintf(". Mail signed with %s %s until then: 'dkimbot rotate --domain %s' has all signers leave it for %s",
 		s, until, j.Want.Name, other)

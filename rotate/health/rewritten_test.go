@@ -113,7 +113,7 @@ func TestRewrittenSays(t *testing.T) {
 			false},
 		"the standby's: no switch is named": {plantest.Ready, changes(tagged("s1", "t=y"), idle), has("has all signers leave it"),
 			false},
-		"the active one's: a switch is named": {plantest.Ready, changes(tagged("s1", "t=y")), has("has all signers leave it"), true},
-		"none leads to a lost key":            {plantest.Ready, changes(tagged("s1", "t=y"), lost("s2")), has("has all signers leave it"), false},
+		"the active one's: a switch is named": {plantest.Ready, changes(tagged("s1", "t=y")), has("; signers leave it for s2"), true},
+		"none leads to a lost key":            {plantest.Ready, changes(tagged("s1", "t=y"), lost("s2")), has("signers leave it"), false},
 	})
 }

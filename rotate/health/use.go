@@ -35,20 +35,6 @@ func (v *view) UsesDeadKey(signer string) bool {
 		!slices.ContainsFunc(at.Sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == seen.Ref.KeyID })
 }
 
-// Elsewhere returns the selectors that are none of a managed domain's, that signers say they sign with, and that were
-// not looked at.
-func Elsewhere(have rotate.State, seen rotate.Observation) (names []string) {
-	for _, s := range seen.Signers {
-		for _, ref := range s.Refs() {
-			if _, looked := seen.Left[ref.Selector]; !looked && have.Active != "" && have.Selectors[ref.Selector] == nil {
-				names = append(names, ref.Selector)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // AnyConfirmed reports whether a signer signs with the selector's key, as far as is known.
 func (v *view) AnyConfirmed(s string) bool {
 	key := v.Have.Selector(s).Key
@@ -86,16 +72,4 @@ func Late(j *Judge, name string) bool {
 	i := j.Have.Intent
 	cutOff := i != nil && i.Kind == rotate.Activate && i.Signer == name
 	return cutOff || j.Have.Failed.Signer == name || j.Seen.Signers[name].Err != nil
-}
-
-// InTurn returns the signers in the order in which they are switched: those that are late come last, so that they delay
-// no other.
-func (j *Judge) InTurn() []string {
-	late := func(name string) int {
-		if Late(j, name) {
-			return 1
-		}
-		return 0
-	}
-	return slices.SortedStableFunc(slices.Values(j.Want.Signers), func(a, b string) int { return late(a) - late(b) })
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // What is worked out here is when a selector may be used (I2).
@@ -40,24 +39,6 @@ func (h *Check) Known(s string) time.Time {
 		return h.Now.Add(max(key.CacheWait, h.CacheWait(s)))
 	}
 	return key.Known(h.Now)
-}
-
-// FlightOf returns the first of the steps with which a signer leaves a compromised key when a wait is over, nil where
-// none waits. While the record is still to be seen, the end of the wait moves on, and the next look comes first.
-func FlightOf(steps []rotate.Step, st rotate.State, now time.Time) *rotate.Step {
-	for _, s := range steps {
-		key, leaves := st.Selector(s.Selector).Wanted(), s.Duty == rotate.Revocation && s.Kind == rotate.Activate
-		if leaves && key != nil && !key.VerifiedAt.IsZero() && s.NotBefore.After(now) {
-			return &s
-		}
-	}
-	return nil
-}
-
-// FlightReason says what signers wait for that are to leave a compromised key for the selector's.
-func FlightReason(s string) rotate.Reason {
-	return rotate.Reason{Code: codes.Cache, Message: "resolvers may still answer from before the record of " + s +
-		" was published; signers leave the compromised key then"}
 }
 
 // Returnable returns the earliest time at which signers may go back to the selector: like Usable,

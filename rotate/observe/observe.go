@@ -66,7 +66,7 @@ func (p Parts) Domain(ctx context.Context, want rotate.Domain, have rotate.State
 	signers(slices.DeleteFunc(rotate.Dismissed(have, want.Signers),
 		func(name string) bool { return !p.Knows(name) }), seen.Dismissed)
 	wg.Wait()
-	for _, name := range health.Elsewhere(have, seen) { // whether mail that is signed there verifies as it is
+	for _, name := range elsewhere(have, seen) { // whether mail that is signed there verifies as it is
 		sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: name}, p.Look)
 		seen.Left[name] = rotate.RecordSeen{Sight: sight, Err: err}
 	}

@@ -74,7 +74,7 @@ func (p *planner) flee(from, to string) {
 		at = time.Time{} // no resolver can make it worse
 	}
 	unread, moves := barred || p.unread(to) || p.empty(to) || p.lacks(to), false
-	for _, signer := range p.InTurn() {
+	for _, signer := range inTurn(&p.draft) {
 		if p.Confirmed(signer, to, key.ID) || barred || unread && !p.CanFetch(signer, to) {
 			continue
 		}
@@ -141,7 +141,7 @@ func (p *planner) escape(to string) {
 		}
 	}
 	late := false
-	for _, signer := range p.InTurn() {
+	for _, signer := range inTurn(&p.draft) {
 		if p.OnCompromised(signer, from) || !p.Have.Leaked(to) && p.OnCompromised(signer, to) {
 			p.verifyBeforeUse(rotate.Revocation, to, key, p.Known(to))
 			p.activate(rotate.Revocation, signer, to, key, p.Known(to), why)

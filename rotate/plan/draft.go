@@ -83,7 +83,7 @@ func (d *draft) waits() {
 	if s.Kind == rotate.Activate || s.Kind == rotate.Verify {
 		action, why = rotate.Activate, d.waitReason(s.Selector)
 		if s.Duty == rotate.Revocation {
-			why = health.FlightReason(s.Selector)
+			why = FlightReason(s.Selector)
 		}
 	}
 	d.plan.Next = &rotate.Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}

@@ -14,7 +14,7 @@ import (
 // the plan, or as a warning where only waits are left.
 func (p *planner) warnExposed() {
 	out := slices.DeleteFunc(p.ExposedKeys(), func(s string) bool { return p.revoked[s] })
-	flight := health.FlightOf(p.waiting, p.Have, p.Now)
+	flight := FlightOf(p.waiting, p.Have, p.Now)
 	switch {
 	case len(out) == 0:
 	case flight != nil && (p.plan.Stop != nil || !p.acts):

@@ -71,6 +71,7 @@ func interruptions() []rule {
 		(*planner).adopted,
 		(*planner).compromised,
 		(*planner).rolledBack,
+		leaveForeign,
 		(*planner).repaired,
 	}
 }

@@ -32,7 +32,7 @@ func rotationCases() []planCase {
 			reason: "vanished", next: "replace s1 7d drain",
 			steps: "publish s1, verify s1, verify s2, activate s2/mx2, drain s1@7d"},
 		{name: "switching, foreign record", scene: plantest.Switching,
-			change: func(s *scene) { s.Show("s2", plantest.Record(other)) },
+			change: func(s *scene) { s.Sign("s1", "mx1"); s.Show("s2", plantest.Record(other)) },
 			stop:   "foreign-record"},
 		{name: "switching, no target", scene: plantest.Switching, change: func(s *scene) { s.Have.Target = "" },
 			stop: "damaged-state"},

@@ -75,7 +75,7 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) 
 	if key == nil {
 		key = &rotate.Key{}
 	}
-	for _, signer := range d.InTurn() {
+	for _, signer := range inTurn(d) {
 		stays := s == d.Have.Target && slices.Contains(d.Have.Held, signer) ||
 			d.Have.Phase == rotate.Switching && d.OutOfKeystore(signer, s)
 		if !stays && !d.Confirmed(signer, s, key.ID) {

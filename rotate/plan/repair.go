@@ -186,7 +186,8 @@ func (d *draft) keyless(what, selector string) error {
 }
 
 // shelter brings signers that sign with no good key to the active one, while the
-// switch can't be carried on.
+// switch can't be carried on: also those that have switched already, where somebody has put another record
+// in the place of the target's since.
 func (p *planner) shelter() {
 	active := p.Have.Active
 	key := p.Have.Selector(active).Key
@@ -195,13 +196,20 @@ func (p *planner) shelter() {
 	}
 	for _, signer := range p.Want.Signers {
 		unread := p.Seen.Selectors[active].KeyErr != nil && !p.ComesAlone(signer, active)
-		if p.Have.MayUse(p.Seen.Signers[signer]) || unread || p.OutOfKeystore(signer, active) {
+		signs := p.Have.MayUse(p.Seen.Signers[signer]) && !failsAtTarget(&p.draft, signer)
+		if signs || unread || p.OutOfKeystore(signer, active) {
 			continue
 		}
 		p.bring(rotate.Signing, signer, active, key, p.Known(active),
 			p.driftReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 		p.sheltered[signer] = true
 	}
+}
+
+// failsAtTarget reports whether a signer has switched, and its mail fails for what somebody else put at the target.
+func failsAtTarget(d *draft, signer string) bool {
+	seen, target := d.Seen.Signers[signer], d.Have.Target
+	return seen.Err == nil && d.Have.Identify(seen.Ref).Selector == target && health.AllFails(&d.Judge, target)
 }
 
 // comesSoon reports whether signers that sign with nothing can be given the key of the selector that a switch leads to,

@@ -52,6 +52,19 @@ func (u unshared) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error
 	return sight, err
 }
 
+// ClaimName asks for the place in DNS at which the record of a name is about to stand, before anything is written
+// there. names may be nil: then nobody is asked.
+func ClaimName(ctx context.Context, names Names, owner string, name dkim.Name) error {
+	if names == nil || owner == "" {
+		return nil
+	}
+	holder, err := names.Claim(ctx, owner, name)
+	if err != nil {
+		return err
+	}
+	return Shared(owner, name, holder)
+}
+
 // Shared refuses when another domain's selector holds owner.
 func Shared(owner string, name, holder dkim.Name) error {
 	if holder == (dkim.Name{}) || holder.Domain == name.Domain {

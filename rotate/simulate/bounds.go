@@ -36,6 +36,7 @@ func (p *process) checkBounds(d *domain, res engine.Result) {
 	for _, name := range d.want.Signers {
 		p.checkAligned(d, st, name)
 		p.checkFled(d, st, name)
+		p.checkForsaken(d, st, name)
 	}
 }
 

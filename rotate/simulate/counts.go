@@ -66,10 +66,11 @@ func (p *process) begins(d *domain, at time.Time) {
 		return b.domain == d.name || !b.at.After(at.Add(-time.Hour)) || !b.at.After(w.store.swapped)
 	})
 	p.checkHold(d)
-	if !p.run.free && !w.flees(d) && w.clockHeld() {
+	free := w.flees(d) || w.deserted(d, "")
+	if !p.run.free && !free && w.clockHeld() {
 		p.checkCounts(d)
 	}
-	if _, counted := w.store.begun[d.name]; counted || !w.flees(d) { // a flight continues where the count can't be written
+	if _, counted := w.store.begun[d.name]; counted || !free { // a flight continues where the count can't be written
 		w.beginnings = append(w.beginnings, beginning{d.name, p, at})
 	}
 	p.run.begun[d.name] = true

@@ -136,6 +136,8 @@
 //     until it has, only resolvers' caches are waited for, and receivers that keep
 //     keys for days may not verify mail that is signed with it. That counts as forgone, too.
 //
+//   - So do signers that leave a selector at which every server shows somebody else's record.
+//
 //   - The private key of a compromised key is destroyed without a look at DNS, and its record may
 //     go while every signer signs with it if that was ordered, or when they stray so that
 //     nobody can know.

@@ -91,7 +91,8 @@ func (w *world) signsWith(ref dkim.Ref) {
 func (w *world) hurry(ref dkim.Ref) {
 	n := w.names[ref.Name]
 	_, at := n.standing()
-	if _, receivers, _ := n.forgotten(w, at, ref.KeyID); len(n.changes) > 0 && receivers.After(w.now) && w.fleeing(ref) {
+	_, receivers, _ := n.forgotten(w, at, ref.KeyID)
+	if len(n.changes) > 0 && receivers.After(w.now) && (w.fleeing(ref) || w.leaves(ref)) {
 		w.hurried[ref.KeyID] = receivers
 	}
 }

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,6 +22,9 @@ var classMutants = []struct {
 		looker(func(p *process) ports.Looker { return presuming{p} })}, silent, 1},
 	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
 		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 200},
+
+	{mutant{"signers stay where somebody else's record stands", []string{"I7"}, 10, All,
+		looker(func(p *process) ports.Looker { return hesitant{p} })}, strangers | bounds, 1},
 
 	{mutant{"what a wildcard shows is taken for a record", []string{"I7"}, 20, All,
 		looker(func(p *process) ports.Looker { return takenIn{p} })}, wildcards | strangers | bounds, 1},
@@ -69,6 +73,17 @@ type waiting struct{ *process }
 func (p waiting) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
 	sight, err := p.process.Look(ctx, name)
 	sight.Silent = false
+	return sight, err
+}
+
+// hesitant takes somebody else's record for one that not every server shows.
+type hesitant struct{ *process }
+
+func (p hesitant) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := p.process.Look(ctx, name)
+	if slices.ContainsFunc(sight.Values, func(v string) bool { return p.strangers[v] }) {
+		sight.Complete = false
+	}
 	return sight, err
 }
 

@@ -1,4 +1,4 @@
-package health_test
+package plan_test
 
 import (
 	"errors"
@@ -8,11 +8,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
-// TestWayBack: of a switch that does not show, the way back to a good key is named, and none to a compromised one.
-func TestWayBack(t *testing.T) {
+// TestWayBackOfASwitch: of a switch that does not show, the way back to a good key is named, and none to a compromised one.
+func TestWayBackOfASwitch(t *testing.T) {
 	failed := fault.Temporary("switch signer mx1", errors.New("it signs with s1"), "look at its log")
 	for title, tt := range map[string]struct {
 		scene *plantest.Scene
@@ -30,7 +31,7 @@ func TestWayBack(t *testing.T) {
 			plantest.Leak(tt.leak)(tt.scene)
 		}
 		j := health.New(tt.scene.Now, tt.scene.Want.Domain, tt.scene.Have, tt.scene.Seen)
-		err := health.WayBack(&j.Judge, tt.err)
+		err := plan.WayBack(&j.Judge, tt.err)
 		if named := strings.Contains(fault.HintOf(err), "'dkimbot rollback --domain example.com' goes back to it"); named != tt.named {
 			t.Errorf("%s: %v; %s", title, err, fault.HintOf(err))
 		} else if named {
@@ -56,7 +57,7 @@ func TestWhatIsInTheWay(t *testing.T) {
 		s := plantest.Ready()
 		plantest.Leak("s1")(s)
 		tt.change(s)
-		err := judge(s).CantRevoke("s1")
+		err := health.NewJudge(s.Now, s.Want.Domain, s.Have, s.Seen).CantRevoke("s1")
 		if !strings.HasPrefix(fault.HintOf(err), tt.says) {
 			t.Errorf("%s: %s", title, fault.HintOf(err))
 		}

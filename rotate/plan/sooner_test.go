@@ -1,13 +1,11 @@
-package engine
+package plan
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // TestSooner: what comes next in an emergency is the end of its wait, where that is before the next try of what failed
@@ -33,7 +31,7 @@ func TestSooner(t *testing.T) {
 	} {
 		retry := &rotate.Next{Action: codes.ActionRetry, At: try}
 		st := rotate.State{NextTry: try, Next: retry, Selectors: map[string]*rotate.Selector{"s2": {Key: c.key}}}
-		changed := sooner(health.FlightOf([]rotate.Step{c.step}, st, now), &st)
+		changed := Sooner(FlightOf([]rotate.Step{c.step}, st, now), &st)
 		next, at := rotate.Next{Action: codes.ActionRetry, At: try}, try
 		if c.want {
 			next, at = rotate.Next{Action: rotate.Activate, Selector: "s2", At: leaves.NotBefore}, leaves.NotBefore
@@ -41,23 +39,6 @@ func TestSooner(t *testing.T) {
 		}
 		if changed != c.want || *st.Next != next || !st.NextTry.Equal(at) || c.want && next.Reason.Code != codes.Cache {
 			t.Errorf("%s: changed %t, next %+v, try %s", title, changed, *st.Next, st.NextTry)
-		}
-	}
-}
-
-// TestRevokeLeavesOtherKeys: a key that was purged, or replaced by one that nobody reported, since the step was planned
-// is not revoked (I12): such a run does not even look.
-func TestRevokeLeavesOtherKeys(t *testing.T) {
-	for title, sel := range map[string]*rotate.Selector{
-		"purged": nil, "no key": {}, "another key": {Key: &rotate.Key{ID: "3"}},
-	} {
-		r := &run{st: rotate.State{Selectors: map[string]*rotate.Selector{}}}
-		if sel != nil {
-			r.st.Selectors["s1"] = sel
-		}
-		err := r.revoke(t.Context(), rotate.Step{Kind: rotate.Revoke, Selector: "s1"})
-		if why := needless(""); !errors.As(err, &why) || r.begun != nil {
-			t.Errorf("%s: %v, begun %+v", title, err, r.begun)
 		}
 	}
 }

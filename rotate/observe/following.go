@@ -1,15 +1,16 @@
-package health
+package observe
 
 import (
 	"cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // Following returns the key to which signers would be switched next, by its record.
 func Following(want rotate.Domain, have rotate.State) dkim.SigningKey {
-	policy := Managing(want, have).Policy
+	policy := health.Managing(want, have).Policy
 	s := cmp.Or(have.Target, policy.Other(have.Active)) // the first one where none is active
 	k := dkim.SigningKey{Name: dkim.Name{Domain: want.Name, Selector: s}}
 	if key := have.Selector(s).Wanted(); key != nil && !key.GivenUp() {

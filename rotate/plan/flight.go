@@ -1,0 +1,52 @@
+package plan
+
+import (
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/health"
+)
+
+// FlightOf returns the first of the steps with which a signer leaves a compromised key when a wait is over, nil where
+// none waits. While the record is still to be seen, the end of the wait moves on, and the next look comes first.
+func FlightOf(steps []rotate.Step, st rotate.State, now time.Time) *rotate.Step {
+	for _, s := range steps {
+		key, leaves := st.Selector(s.Selector).Wanted(), s.Duty == rotate.Revocation && s.Kind == rotate.Activate
+		if leaves && key != nil && !key.VerifiedAt.IsZero() && s.NotBefore.After(now) {
+			return &s
+		}
+	}
+	return nil
+}
+
+// FlightReason says what signers wait for that are to leave a compromised key for the selector's.
+func FlightReason(s string) rotate.Reason {
+	return rotate.Reason{Code: codes.Cache, Message: "resolvers may still answer from before the record of " + s +
+		" was published; signers leave the compromised key then"}
+}
+
+// OnlySome begins what is said of a record that not every server shows, and that is relied on all the same.
+const OnlySome = "not every server shows it"
+
+// EnoughNote says why a record is relied on that not every server shows.
+func EnoughNote(j *health.Judge, s string) string {
+	shown := OnlySome + " (" + strings.Join(j.Seen.Selectors[s].Sight.Lagging, "; ") + "), but "
+	if from := j.Want.Policy.Other(s); health.Dead(j, from) {
+		return shown + "mail that signers sign with " + from + " fails at every server that follows, because its key was revoked"
+	}
+	return shown + "those that don't show neither key, so no mail fails that verifies now"
+}
+
+// Sooner has the end of an emergency's wait come next where that is before the next try of what failed beside it: from
+// then on signers can leave the compromised key (I2). It reports whether it does.
+func Sooner(flight *rotate.Step, st *rotate.State) (changed bool) {
+	if flight == nil || !flight.NotBefore.Before(st.NextTry) {
+		return false
+	}
+	st.NextTry = flight.NotBefore
+	st.Next = &rotate.Next{Action: rotate.Activate, Selector: flight.Selector, At: flight.NotBefore,
+		Reason: FlightReason(flight.Selector)}
+	return true
+}

@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/health"
+)
+
+// leaveForeign plans that signers leave an active selector at which somebody has put another record, for the other one
+// that is good. It is a repair: no schedule, limit or veto is waited for, but a hold of the domain keeps it from
+// beginning.
+// The record is not touched, and keeps the selector from getting a fresh key until a person removes it (I6).
+func leaveForeign(p *planner) verdict {
+	to, at := health.Better(&p.Check)
+	if to == "" || health.BetterHeld(&p.Judge, to) {
+		return free
+	}
+	from, key := p.Have.Active, p.Have.Selector(to).Key
+	why := rotate.Reason{Code: codes.ForeignRecord,
+		Message: fmt.Sprintf("%s shows a record that dkimbot did not make: signers leave it for %s", p.Name(from), to)}
+	p.repair()
+	p.plan.Reason = why
+	for _, signer := range inTurn(&p.draft) {
+		if !p.Confirmed(signer, to, key.ID) && !p.OutOfKeystore(signer, to) {
+			p.bring(rotate.Signing, signer, to, key, at, why)
+		}
+	}
+	if settled := p.Usable(to); settled.After(at) && p.Now.Before(settled) {
+		p.warn(codes.Settle, finding.Thing{Selector: to}, "the key at %s has not settled: until %s, "+
+			"receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
+	}
+	if p.Have.Phase == rotate.Switching || p.Now.Before(at) {
+		return busy
+	}
+	return taken
+}
+
+// Forsakes returns the selector that a signer leaves by a step because of somebody else's record there, "" where it
+// leaves none for that. It goes by the state: the configuration may name other selectors by now.
+func Forsakes(st rotate.State, seen rotate.SignerSeen, s rotate.Step) string {
+	// back from the target, and nobody has sent it
+	back := st.Phase == rotate.Switching && !slices.Contains(st.Held, s.Signer) &&
+		seen.Err == nil && seen.Ours(st).Selector == st.Target
+	switch {
+	case s.Duty != rotate.Signing:
+		return ""
+	case s.Selector != st.Active:
+		return st.Active
+	case back:
+		return st.Target
+	}
+	return ""
+}

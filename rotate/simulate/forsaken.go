@@ -1,0 +1,66 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Signers leave a selector at which somebody else's record stands, where the other one is good. What is here says when
+// they may, and that they do.
+
+// deserted reports whether every server shows somebody else's record at one of the domain's names, other than but, or
+// did when a run may have looked last.
+func (w *world) deserted(d *domain, but string) bool {
+	for _, s := range d.want.Policy.Selectors {
+		n := w.names[nameOf(d.name, s)]
+		if s != but && n != nil && (w.strangeAt(n, w.now) || w.strangeAt(n, w.now.Add(-lastLook))) {
+			return true
+		}
+	}
+	return false
+}
+
+// strangeAt reports whether every server showed somebody else's record at a name then.
+func (w *world) strangeAt(n *zoneName, then time.Time) bool {
+	for i := range w.servers {
+		if !slices.ContainsFunc(n.shown(i, then).values, func(v string) bool { return w.strangers[v] }) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkForsaken: a signer does not stay where nothing but somebody else's record stands, while the other selector's key
+// is good. A person's hold keeps it there.
+func (p *process) checkForsaken(d *domain, st rotate.State, signer string) {
+	ref, told := p.turn.signers[signer]
+	sel := st.Selectors[ref.Selector]
+	if !told || p.strayedSince(d, signer) || sel == nil || sel.Key == nil || sel.Key.ID != ref.KeyID || len(st.Held) > 0 ||
+		st.OnHold != nil || p.leaks[ref.KeyID] != nil || !p.strangersOnly(p.turn.planned[ref.Name], ref.KeyID) {
+		return
+	}
+	if sight, looked := p.turn.sight(ref.Name); !looked || !p.strangersOnly(sight, ref.KeyID) {
+		return
+	}
+	other := nameOf(d.name, managing(d, st).Other(ref.Selector))
+	if p.good(st, other, false) && !p.turn.has(rotate.Activate, other, signer) {
+		p.violate("I7", d.name, "%s: %s signs with %s, in the place of which somebody else's record stands; "+
+			"the key at %s is good, and the run did not bring it there", p.name, signer, p.keys.label(ref.KeyID), other)
+	}
+}
+
+// strangersOnly reports whether all servers showed somebody else's record at a name, and not that of a key.
+func (p *process) strangersOnly(s rotate.Sight, keyID string) bool {
+	return s.Complete && len(s.Values) > 0 && !slices.ContainsFunc(s.Values, func(v string) bool {
+		return !p.strangers[v] || p.keys.of(v) == keyID
+	})
+}
+
+// leaves reports whether signers may come to a key before it has settled because the other selector is deserted.
+func (w *world) leaves(ref dkim.Ref) bool {
+	d := w.domain(ref.Domain)
+	return d != nil && w.deserted(d, ref.Selector)
+}
