@@ -133,7 +133,7 @@ func (e *Engine) round(ctx context.Context, t Task, g *approval.Grant) (res Resu
 	}
 	defer e.unclaim(t.Domain.Name)
 	held, err := e.leases().Take(ctx, t.Domain.Name,
-		lease.Asked{Verify: t.Domain.VerifyTimeout, Patient: t.Request.Named || t.Request.Patient})
+		lease.Asked{Verify: t.Domain.VerifyTimeout, Patience: patienceWithTheOther(t.Request)})
 	if err != nil {
 		res.Err = err
 		return res

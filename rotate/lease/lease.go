@@ -29,14 +29,14 @@ type Keeper struct {
 
 // Asked says for what a lease is taken.
 type Asked struct {
-	Verify  time.Duration // the longest that the domain's steps wait for DNS
-	Patient bool          // a person waits for the domain
+	Verify time.Duration // the longest that the domain's steps wait for DNS
+	// Patience is how long another process, such as the daemon, that is seen to work on the domain is waited for.
+	Patience time.Duration
 }
 
 const (
-	// leasePatience is how long a person's command waits for another process, such as
-	// the daemon, that is seen to work on the domain just then.
-	leasePatience = 10 * time.Second
+	// silence is for how long a process that works is waited for without a word.
+	silence = 10 * time.Second
 	// longestGlance is how long a lease that is watched is not looked at, at most.
 	longestGlance = 5 * time.Second
 	// quietFor is how long a lease is not renewed before that is reported.
@@ -69,8 +69,7 @@ func (w *watch) see(l ports.Lease, now time.Duration, length time.Duration) {
 }
 
 // Take takes the lease on a domain. One that another process holds is watched until
-// that is seen to work, or the lease has not been renewed for its whole length; a
-// person's command, which names the domain, waits a little longer for a process that works.
+// that is seen to work for longer than there is patience, or the lease has not been renewed for its whole length.
 func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, error) {
 	began, w, glance := k.Clock.Elapsed(), watch{}, 100*time.Millisecond
 	var evict *ports.Lease
@@ -86,15 +85,15 @@ func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, err
 			return nil, err
 		}
 		w.see(held.Lease, k.Clock.Elapsed(), held.Length(k.Clock.Now(), ask.Verify))
-		patient := ask.Patient && k.Clock.Elapsed()-began < leasePatience
+		waited := k.Clock.Elapsed() - began
 		switch evict = w.seen; {
 		case k.OwnerDead != nil && k.OwnerDead(held.Owner), w.quiet >= w.length:
 			continue // and take it, if it still stands as it was seen
-		case w.moved && !patient:
+		case w.moved && waited >= ask.Patience:
 			return nil, inUse(held)
 		}
 		evict = nil
-		k.sayWatched(&w)
+		k.sayWatched(&w, waited)
 		glance = min(2*glance, longestGlance)
 		w.asleep = glance
 		if err := k.Pause(ctx, glance); err != nil {
@@ -105,15 +104,17 @@ func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, err
 
 func inUse(held *ports.HeldError) error {
 	return &fault.Error{Kind: fault.Refused, Code: codes.LeaseHeld, Err: held, What: "work on " + held.Domain,
-		Hint: fmt.Sprintf("wait for the other process, or end it: "+
+		Hint: fmt.Sprintf("wait for the other process, or end it, and try again, since nothing was noted: "+
 			"its lease is taken over at once when it is known to be dead, else %s after it was last renewed",
 			ports.LeaseLength)}
 }
 
-func (k *Keeper) sayWatched(w *watch) {
-	if w.quiet >= quietFor && !w.reported && k.Watching != nil {
+// sayWatched says once what is waited for: a lease that was not renewed for a while, or a process that works.
+func (k *Keeper) sayWatched(w *watch, waited time.Duration) {
+	works := w.moved && waited >= silence
+	if (w.quiet >= quietFor || works) && !w.reported && k.Watching != nil {
 		w.reported = true
-		k.Watching(ports.Watched{Lease: *w.seen, Length: w.length, Left: w.length - w.quiet})
+		k.Watching(ports.Watched{Lease: *w.seen, Length: w.length, Left: w.length - w.quiet, Works: works})
 	}
 }
 

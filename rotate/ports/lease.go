@@ -70,11 +70,12 @@ func (e *HeldError) Error() string {
 	return text
 }
 
-// Watched says that a lease is watched that was not renewed for a while.
+// Watched says that a lease is watched that was not renewed for a while, or whose owner works for long.
 type Watched struct {
 	Lease
 	Length time.Duration // for how long it has to be watched in all
 	Left   time.Duration // and from now on
+	Works  bool          // its owner is seen to work, and is waited for
 }
 
 // Orphans counts the programs of an owner whose lease was taken over: what a signer's command or a

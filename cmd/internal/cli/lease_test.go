@@ -83,9 +83,11 @@ func TestUnseenProcess(t *testing.T) {
 	l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: work on example.test", "pid 1 ", "since ",
 		"hint: wait for the other process, or end it")
 	finish(t, apart(t, l.command("rollback", "--domain", "example.test"))).want(t, 3, "pid 1 ")
-	l.run(t, "rotate", "--domain", "example.test", "--compromised").want(t, 3, "pid 1 ")
+	report := l.command("rotate", "--domain", "example.test", "--compromised", "--selector", "s1") // it waits
+	must(t, report.Start())
 	l.file(t, "go", "")
 	must(t, first.Wait())
+	must(t, report.Wait())
 	if got := l.status(t, "example.test"); got.Phase == "switching" || !strings.HasPrefix(l.read(t, "signs"), "s2 ") {
 		t.Errorf("the first process came to phase %s, and the host signs with %s", got.Phase, l.read(t, "signs"))
 	}
