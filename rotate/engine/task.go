@@ -50,7 +50,8 @@ func (p Patience) allows(err error, next rotate.Next, now, failing time.Time) bo
 }
 
 // patienceWithTheOther returns how long another process that is seen to work on a domain is waited for. A person's
-// command waits a little. A report of compromised keys waits for longer than most steps take: nothing else remembers it.
+// command waits a little. A report of compromised keys waits longer than most steps take: nothing else would know of
+// it.
 func patienceWithTheOther(req rotate.Request) time.Duration {
 	const person, report = 10 * time.Second, 10 * time.Minute
 	if _, leaked := req.Instruction.(rotate.Compromised); leaked {
