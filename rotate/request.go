@@ -1,6 +1,10 @@
 package rotate
 
-import "github.com/dkimbot/dkimbot/rotate/codes"
+import (
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
 
 // Request is what a command asks of a domain, apart from its configuration. It is plain
 // data. The zero Request asks for nothing but what is due.
@@ -22,6 +26,19 @@ type Request struct {
 	Approved bool
 	// Instruction is what a person wants done with the domain first, once; nil for nothing.
 	Instruction Instruction
+}
+
+// Patience returns how long another process that is seen to work on the domain is waited for. A person's command waits
+// a little. A report of compromised keys waits longer than most steps take: nothing else would know of it.
+func (r Request) Patience() time.Duration {
+	const person, report = 10 * time.Second, 10 * time.Minute
+	if _, leaked := r.Instruction.(Compromised); leaked {
+		return report
+	}
+	if r.Named || r.Patient {
+		return person
+	}
+	return 0
 }
 
 // Ignore names the limits that a person overrides for one run; each word exactly its own.

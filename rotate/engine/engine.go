@@ -133,7 +133,7 @@ func (e *Engine) round(ctx context.Context, t Task, g *approval.Grant) (res Resu
 	}
 	defer e.unclaim(t.Domain.Name)
 	held, err := e.leases().Take(ctx, t.Domain.Name,
-		lease.Asked{Verify: t.Domain.VerifyTimeout, Patience: patienceWithTheOther(t.Request)})
+		lease.Asked{Verify: t.Domain.VerifyTimeout, Patience: t.Request.Patience()})
 	if err != nil {
 		res.Err = err
 		return res

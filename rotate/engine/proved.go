@@ -7,46 +7,12 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/plan"
-	"github.com/dkimbot/dkimbot/rotate/ports"
 )
-
-// mail is what a domain's mail through a signer shows. Not all signers have their mail looked at.
-type mail struct {
-	looked bool
-	keys   []dkim.Ref
-}
-
-// proofs lets many domains be proved by mail at once; nil for a signer whose mail is not looked at.
-func proofs(name string, s ports.Signer) (*batch.Calls[dkim.SigningKey, struct{}], *batch.Calls[string, mail]) {
-	p, ok := s.(ports.Prober)
-	if !ok {
-		return nil, nil
-	}
-	return &batch.Calls[dkim.SigningKey, struct{}]{What: "look at mail of signer " + name, Reads: true,
-			Do: func(ctx context.Context, keys []dkim.SigningKey) ([]struct{}, []error) {
-				err := p.Prove(ctx, keys)
-				errs := make([]error, len(keys))
-				for i, k := range keys {
-					errs[i] = batch.ErrorFor(err, k.Domain)
-				}
-				return make([]struct{}, len(keys)), errs
-			}}, &batch.Calls[string, mail]{What: "look at mail of signer " + name, Reads: true,
-			Do: func(ctx context.Context, domains []string) ([]mail, []error) {
-				signed, err := p.Signed(ctx, slices.Compact(slices.Sorted(slices.Values(domains))))
-				out, errs := make([]mail, len(domains)), make([]error, len(domains))
-				for i, d := range domains {
-					keys, looked := signed[d]
-					out[i], errs[i] = mail{looked, keys}, batch.ErrorFor(err, d)
-				}
-				return out, errs
-			}}
-}
 
 // byMail is what mail has to say in a run.
 type byMail struct{ *run }
@@ -65,7 +31,7 @@ func (r byMail) proved(ctx context.Context, s rotate.Step, signer *batchedSigner
 	}
 	if fault.CodeOf(err) == codes.MailDiffers {
 		seen, unseen := signer.mail.Call(ctx, r.want.Name)
-		if unseen == nil && slices.ContainsFunc(seen.keys, func(k dkim.Ref) bool { return r.st.Leaked(k.Selector) }) {
+		if unseen == nil && slices.ContainsFunc(seen.Keys, func(k dkim.Ref) bool { return r.st.Leaked(k.Selector) }) {
 			return "", err
 		}
 	}
@@ -80,7 +46,7 @@ func (r byMail) unused(ctx context.Context, name string, signer *batchedSigner,
 	}
 	seen, err := signer.mail.Call(ctx, r.want.Name)
 	spares := r.st.Spares(selector, keyID)
-	if err == nil && seen.looked && len(seen.keys) == 0 {
+	if err == nil && seen.Looked && len(seen.Keys) == 0 {
 		err = errors.New("its mail is not signed")
 	}
 	switch {
@@ -88,7 +54,7 @@ func (r byMail) unused(ctx context.Context, name string, signer *batchedSigner,
 		return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 			What: fmt.Sprintf("%s of %s: no mail of signer %s shows which key it uses", what, r.name(selector), name),
 			Hint: "see to it that a probe succeeds, or take probe out of the signer's configuration; nothing was changed"}
-	case err == nil && slices.ContainsFunc(seen.keys, func(k dkim.Ref) bool {
+	case err == nil && slices.ContainsFunc(seen.Keys, func(k dkim.Ref) bool {
 		return k.Selector == selector && (k.KeyID == keyID || k.KeyID == "")
 	}):
 		return &fault.Error{Kind: fault.Transient, Code: codes.SignerStrays, Err: errors.New("its mail would fail"),
@@ -114,14 +80,14 @@ func (r byMail) look(ctx context.Context) {
 		}
 		shown, err := signer.mail.Call(ctx, r.want.Name)
 		said := r.st.Identify(seen.Ref)
-		if err != nil || !shown.looked || slices.ContainsFunc(shown.keys, func(k dkim.Ref) bool {
+		if err != nil || !shown.Looked || slices.ContainsFunc(shown.Keys, func(k dkim.Ref) bool {
 			return k.Selector == said.Selector
 		}) {
 			continue
 		}
 		seen.Ref = dkim.Ref{}
-		if len(shown.keys) > 0 {
-			seen.Ref = shown.keys[0]
+		if len(shown.Keys) > 0 {
+			seen.Ref = shown.Keys[0]
 		}
 		r.seen.Signers[name] = seen
 	}

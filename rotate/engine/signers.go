@@ -16,11 +16,11 @@ type batchedSigner struct {
 	activations *batch.Calls[dkim.SigningKey, struct{}]
 	questions   *observe.Questions
 	proofs      *batch.Calls[dkim.SigningKey, struct{}] // nil where mail is not looked at; so is mail
-	mail        *batch.Calls[string, mail]
+	mail        *batch.Calls[string, observe.Mail]
 }
 
 func batched(name string, s ports.Signer) *batchedSigner {
-	proofs, mail := proofs(name, s)
+	proofs, mail := observe.AskMail(name, s)
 	return &batchedSigner{Signer: s, questions: observe.Ask(name, s), proofs: proofs, mail: mail,
 		activations: &batch.Calls[dkim.SigningKey, struct{}]{What: "switch signer " + name,
 			Do: func(ctx context.Context, keys []dkim.SigningKey) ([]struct{}, []error) {

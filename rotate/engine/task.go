@@ -49,20 +49,6 @@ func (p Patience) allows(err error, next rotate.Next, now, failing time.Time) bo
 	return p.Retry && fault.KindOf(err) == fault.Transient && next.At.Sub(failing) < p.Most
 }
 
-// patienceWithTheOther returns how long another process that is seen to work on a domain is waited for. A person's
-// command waits a little. A report of compromised keys waits longer than most steps take: nothing else would know of
-// it.
-func patienceWithTheOther(req rotate.Request) time.Duration {
-	const person, report = 10 * time.Second, 10 * time.Minute
-	if _, leaked := req.Instruction.(rotate.Compromised); leaked {
-		return report
-	}
-	if req.Named || req.Patient {
-		return person
-	}
-	return 0
-}
-
 // work is what is left of a task between its rounds.
 type work struct {
 	Task
