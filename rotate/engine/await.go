@@ -31,7 +31,7 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 	ctx, cancel := ports.Unhurried(ctx)
 	defer cancel()
 	sight := r.seen.Selectors[s.Selector].Sight
-	if lost(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector]) {
+	if observe.Lost(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector]) {
 		return r.sawIt(ctx, s, key, sight, "its private key is gone, so nothing was signed to test it")
 	}
 	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
@@ -84,12 +84,6 @@ func words(s rotate.Step, saw string) string {
 	return because(s, "")
 }
 
-// lost reports whether the keystore was seen not to hold the key whose record stands
-// at a selector: the record continues to serve mail in flight and signers' copies.
-func lost(sel rotate.Selector, seen rotate.SelectorSeen) bool {
-	return sel.Next == nil && seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept
-}
-
 // await polls DNS until it shows the key's record, and returns the value seen. For a signer
 // that signs with nothing, and in a flight, servers that do not answer are not waited for.
 func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string, error) {
@@ -106,6 +100,9 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			return "", err
 		}
 		p := r.judge()
+		if health.Enough(p, selector) {
+			return health.ShownOf(p, selector), nil
+		}
 		switch p.Standing(selector) {
 		case health.Current:
 			if seen.Sight.Unchecked {
@@ -114,9 +111,6 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			return seen.Sight.Values[0], nil
 		case health.Foreign:
 			return "", p.ForeignRecord(selector, seen.Sight)
-		}
-		if health.Enough(p, selector) {
-			return health.ShownOf(p, selector), nil
 		}
 		if p.Opposed(selector) && p.Flight(selector) {
 			key.VerifiedAt = time.Time{} // that was while this server did not answer

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,52 @@ func TestNothingBecomesWorse(t *testing.T) {
 			}
 			if said := strings.Join(finding.Texts(res.Plan.Warnings), " "); len(lacks) == 2 && strings.Contains(said, "all mail would") {
 				t.Errorf("it says %s", said)
+			}
+			w.shows = nil
+			w.pass(time.Hour)
+			w.settle(d)
+			w.checkReady(d, "s2")
+		})
+	}
+}
+
+// TestDeadKeyIsLeftForPart: nor is somebody else's record that only one of two servers shows at the other selector
+// waited for, which dkimbot never touches (I6): mail that is signed with that key verifies at the other server at least.
+func TestDeadKeyIsLeftForPart(t *testing.T) {
+	const s2, theirs = "s2._domainkey.example.com", "v=DKIM1; p=Zm9yZWlnbg=="
+	for title, c := range map[string]struct {
+		beside bool // on each server dkimbot's record is not alone
+		order  rotate.Compromised
+		away   bool
+	}{
+		"revoked":       {false, rotate.Compromised{RevokeNow: true}, true},
+		"good":          {false, rotate.Compromised{}, false},
+		"nowhere alone": {true, rotate.Compromised{RevokeNow: true}, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			w.pass(8 * day)
+			good := w.shown(s2)[0]
+			w.shows = func(s *rotate.Sight) {
+				if s.Owner != s2 {
+					return
+				}
+				own, both := s.Values, append(slices.Clone(s.Values), theirs)
+				s.Complete, s.Values, s.Lagging = false, both, []string{"ns2: shows something else"}
+				s.Shown = map[string][]string{"ns1": own, "ns2": {theirs}}
+				if c.beside {
+					s.Shown["ns1"] = both
+				}
+			}
+			res := w.order(d, c.order)
+			for _, name := range d.Signers {
+				if got := w.hosts[name].selector(d.Name); (got == "s2") != c.away {
+					t.Errorf("%s signs with %q; %v", name, got, res.Err)
+				}
+			}
+			if now := w.shown(s2); now[0] != good {
+				t.Errorf("I6: %s was written to: %q", s2, now)
 			}
 			w.shows = nil
 			w.pass(time.Hour)

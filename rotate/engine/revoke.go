@@ -6,6 +6,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // revoke empties the p= of a key's record. It does not wait until that shows: a
@@ -45,7 +46,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 		txt(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL)); err != nil {
 		return err
 	}
-	health.Written(r.seen, s.Selector, key.Record)
+	plan.Written(r.seen, s.Selector, key.Record)
 	now := r.engine.Clock.Now()
 	r.st.Revoked(s.Selector, now)
 	return r.confirm(ctx, s, key.ID, why.Message)

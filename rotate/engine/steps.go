@@ -184,7 +184,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 		return err
 	}
 	if r.st.Selectors[s.Selector] == nil { // no step looks at one that the domain had earlier
-		health.Written(r.seen, s.Selector, key.Record)
+		plan.Written(r.seen, s.Selector, key.Record)
 	}
 	r.st.Published(s.Selector, r.engine.Clock.Now())
 	return r.confirm(ctx, s, key.ID, because(s, "through "+r.want.Through()))

@@ -42,9 +42,10 @@ func (r afterwards) stillShown(ctx context.Context, s rotate.Step) error {
 	if err != nil {
 		return err
 	}
-	switch fate := r.seen.Fate(s.Selector, s.To.KeyID); {
-	case r.judge().Standing(s.Selector) == health.Foreign:
-		return r.judge().ForeignRecord(s.Selector, seen.Sight)
+	switch fate, j := r.seen.Fate(s.Selector, s.To.KeyID), r.judge(); {
+	case health.Partly(j, s.Selector) && health.Enough(j, s.Selector): // to go makes nothing worse
+	case j.Standing(s.Selector) == health.Foreign:
+		return j.ForeignRecord(s.Selector, seen.Sight)
 	case fate == rotate.Fails || fate == rotate.Disowned || disturbed ||
 		s.Duty == rotate.Turn && r.st.Selectors[s.Selector].Key.VerifiedAt.IsZero(): // it was, for the signer before
 		return fault.Temporary("see "+r.name(s.Selector).String()+" once more before signer "+s.Signer+" is switched to it",

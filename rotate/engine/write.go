@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/observe"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // lookBeforeWrite looks once more at a selector's name directly before a record is written
@@ -24,7 +25,7 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	case fault.KindOf(err) != fault.Transient:
 		seen.SightErr = err
 	}
-	health.Note(r.seen, selector, seen)
+	plan.Note(r.seen, selector, seen)
 	if seen.SightErr != nil {
 		return seen.SightErr
 	}

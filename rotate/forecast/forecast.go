@@ -155,7 +155,7 @@ func (f *forecast) do(s rotate.Step) error {
 		return fault.Lasting("look further ahead for "+f.want.Name,
 			fmt.Errorf("what comes after %s %s is not known", s.Kind, s.Selector), "make the calendar again when that is done")
 	}
-	health.Note(f.seen, s.Selector, seen)
+	plan.Note(f.seen, s.Selector, seen)
 	return nil
 }
 

@@ -15,18 +15,16 @@ import (
 // lacks the record lacks that of the key which they leave as well, so that nothing becomes worse there. Of a new domain
 // the first key may be waited for: mostly no signer has come to one yet.
 func Enough(j *Judge, s string) bool {
-	key := j.Have.Selector(s).Wanted()
-	if key == nil || j.Have.Phase == rotate.Bootstrapping || !j.Flight(s) || j.Standing(s) != Changing {
+	key, from, standing := j.Have.Selector(s).Wanted(), j.Want.Policy.Other(s), j.Standing(s)
+	if key == nil || j.Have.Phase == rotate.Bootstrapping || !j.Flight(s) || ShownOf(j, s) == "" {
 		return false
 	}
-	sight, from := j.Seen.Selectors[s].Sight, j.Want.Policy.Other(s)
-	switch {
-	case ShownOf(j, s) == "":
-		return false
-	case Dead(j, from):
-		return true
+	if Dead(j, from) {
+		return standing == Changing || Partly(j, s)
 	}
-	return len(sight.Bogus) == 0 && noneLoses(sight, key, j.Seen.Selectors[from], j.Have.Selector(from).Key)
+	sight := j.Seen.Selectors[s].Sight
+	return standing == Changing && len(sight.Bogus) == 0 &&
+		noneLoses(sight, key, j.Seen.Selectors[from], j.Have.Selector(from).Key)
 }
 
 // ShownOf returns the record at a selector as a server shows it, "" where none does.
@@ -37,6 +35,21 @@ func ShownOf(j *Judge, s string) string {
 		return ""
 	}
 	return values[i]
+}
+
+// Partly reports whether a server shows the record of the selector's key alone though others show a record of somebody
+// else's: mail that is signed with it verifies where receivers ask that one.
+func Partly(j *Judge, s string) bool {
+	key := j.Have.Selector(s).Wanted()
+	if key == nil || j.Standing(s) != Foreign || j.Shared || j.Stale(s) {
+		return false
+	}
+	for _, values := range j.Seen.Selectors[s].Sight.Shown {
+		if len(values) == 1 && dkim.Serves(values[0], key.Record) {
+			return true
+		}
+	}
+	return false
 }
 
 // Dead reports whether mail that is signed with a selector's compromised key fails for good: the key was revoked, or is

@@ -19,23 +19,6 @@ func At(o rotate.Observation, selector string) rotate.SelectorSeen {
 	return seen
 }
 
-// Note notes in o what is seen at a selector by now.
-func Note(o rotate.Observation, selector string, seen rotate.SelectorSeen) {
-	_, has := o.Selectors[selector]
-	if _, left := o.Left[selector]; left && !has {
-		o.Left[selector] = rotate.RecordSeen{Sight: seen.Sight, Err: seen.SightErr}
-		return
-	}
-	o.Selectors[selector] = seen
-}
-
-// Written notes in o what the next look is to show at a selector.
-func Written(o rotate.Observation, selector, record string) {
-	seen := At(o, selector)
-	seen.Sight.Values = []string{record}
-	Note(o, selector, seen)
-}
-
 // LostLeft says how the record at a selector that the domain had earlier stands there no more, or not as it was,
 // though a signer may still sign with it. It is to be published again.
 func (h *Check) LostLeft(s string) *finding.Finding {

@@ -78,7 +78,7 @@ func (p *planner) flee(from, to string) {
 		if p.Confirmed(signer, to, key.ID) || barred || unread && !p.CanFetch(signer, to) {
 			continue
 		}
-		if p.Opposed(to) { // one that was silent when the record was seen
+		if p.Opposed(to) || health.Partly(&p.Judge, to) { // one that was silent when the record was seen, or it was there
 			p.verifyBeforeUse(rotate.Revocation, to, key, p.leaves(signer, from, to, at))
 		}
 		p.activate(rotate.Revocation, signer, to, key, p.leaves(signer, from, to, at), why)
