@@ -132,27 +132,12 @@ func (j *Judge) onceAlone(s string) string {
 	}
 }
 
-// LostState refuses to act for a domain of which the keystore holds a key and the state knows
-// nothing (I12); nil where that is not so.
-func (v *view) LostState() error {
-	for _, s := range v.Want.Policy.Selectors {
-		if v.Have.Phase == rotate.New && v.Seen.Selectors[s].KeyErr == nil && v.Keeping(s) == KeyDifferent {
-			if from := v.Have.Origin; from != nil { // the domain is known, and an adoption is refused
-				return fault.Refuse(codes.LostState,
-					fmt.Sprintf("the keystore holds a key for %s, to which %s is to move over, and the state does not know that key: "+
-						"the state is older than the move, or another dkimbot uses that selector", v.Name(s), v.Want.Name),
-					fmt.Sprintf("restore a newer copy of the state database; or put the selectors back into the domain's policy: "+
-						"selectors: [%s, %s]; or name two there that nobody has used", from.Pair[0], from.Pair[1]))
-			}
-			return fault.Refuse(codes.LostState,
-				fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: "+
-					"the state was lost, or another dkimbot manages the domain", v.Name(s), v.Want.Name),
-				"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+v.Want.Name+
-					" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, "+
-					"and remove the old records by hand eight days after the switch")
-		}
-	}
-	return nil
+// LostState returns a selector whose key the keystore holds, of a domain that the state does not know (I12), else "".
+func (v *view) LostState() string {
+	i := slices.IndexFunc(v.Want.Policy.Selectors[:], func(s string) bool {
+		return v.Have.Phase == rotate.New && v.Seen.Selectors[s].KeyErr == nil && v.Keeping(s) == KeyDifferent
+	})
+	return append([]string{""}, v.Want.Policy.Selectors[:]...)[i+1]
 }
 
 // Adopting reports whether an adoption at the selector can be finished: its key is

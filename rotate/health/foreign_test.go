@@ -79,10 +79,10 @@ func TestMisled(t *testing.T) {
 
 // TestLostStateIsSeen: a keystore that holds somebody's file where nothing is known is no lost state.
 func TestLostStateIsSeen(t *testing.T) {
-	lostState := func(j *health.Judge) any { return fault.CodeOf(j.LostState()) }
+	lostState := func(j *health.Judge) any { return j.LostState() }
 	hold(t, map[string]verdict{
 		"a key": {plantest.New, changes(func(s *scene) { s.Hold("s1", "another", 1) }),
-			lostState, codes.LostState},
+			lostState, "s1"},
 		"a file that is no key of ours": {plantest.New, changes(unreadable("s1", codes.ForeignSecret)), lostState,
 			""},
 	})

@@ -45,5 +45,6 @@ func (j *Judge) orSwitch(other string) string {
 	if !j.Heals(other) {
 		return ""
 	}
-	return fmt.Sprintf(", or switch to %s: 'dkimbot rotate --domain %s'", other, j.Want.Name)
+	command, to := rotation(j, other)
+	return fmt.Sprintf(", or switch to %s: '%s'", to, command)
 }

@@ -111,6 +111,6 @@ func orLeave(j *Judge, s, until string) string {
 	case to != "":
 		return fmt.Sprintf(". Mail signed with %s %s until then; signers leave it for %s by themselves", s, until, to)
 	}
-	return fmt.Sprintf(". Mail signed with %s %s until then: 'dkimbot rotate --domain %s' has all signers leave it for %s",
-		s, until, j.Want.Name, other)
+	command, to := rotation(j, other)
+	return fmt.Sprintf(". Mail signed with %s %s until then: '%s' has all signers leave it for %s", s, until, command, to)
 }

@@ -34,6 +34,16 @@ func (v *view) SelectorsChanged() error {
 			strings.Join(known, ", "), v.Want.Name))
 }
 
+// rotation returns the command by which a person has signers leave the active selector, and for which others they leave
+// it. Where the policy names other selectors, a rotation to the standby is refused.
+func rotation(j *Judge, standby string) (command, to string) {
+	command = "dkimbot rotate --domain " + j.Want.Name
+	if !j.moves {
+		return command, standby
+	}
+	return command + " --change-selectors", "the selectors that its policy names"
+}
+
 // underRoles returns the selectors under management: those with a role, and where that
 // is not all, those that have a key.
 func (v *view) underRoles() []string {
@@ -71,8 +81,7 @@ func (v *view) UnderManagement() bool { return len(v.Have.Selectors) == 2 }
 // others than those that the configuration names by now: what stands in DNS under
 // the old names has to be looked after until they are put back.
 func Managing(d rotate.Domain, have rotate.State) rotate.Domain {
-	p := NewJudge(time.Time{}, d, have, rotate.Observation{})
-	if have.Phase != rotate.New && have.Phase != "" && have.Released == nil && !p.KnowsSelectors() && p.UnderManagement() {
+	if have.Phase != "" && NewJudge(time.Time{}, d, have, rotate.Observation{}).moves {
 		d.Policy.Selectors = SelectorPair(have)
 	}
 	return d

@@ -20,6 +20,8 @@ type view struct {
 	olds   map[string]bool
 
 	Shared bool // both selectors' names lead to one record
+
+	moves bool // the policy names other selectors than those under management
 }
 
 // Judge says what may be done in view of that, and what may not.
@@ -35,7 +37,9 @@ func New(now time.Time, want rotate.Domain, have rotate.State, seen rotate.Obser
 
 // NewJudge returns the judge of a domain.
 func NewJudge(now time.Time, want rotate.Domain, have rotate.State, seen rotate.Observation) *Judge {
-	return &Judge{view{Now: now, Want: want, Have: have, Seen: seen}}
+	j := &Judge{view{Now: now, Want: want, Have: have, Seen: seen}}
+	j.moves = have.Phase != rotate.New && have.Released == nil && !j.KnowsSelectors() && j.UnderManagement()
+	return j
 }
 
 // Reuse takes over what another check of the same domain has found out already.

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -105,7 +106,7 @@ func (p *order) unmanaged(what string) error {
 			fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.Want.Name),
 			"'dkimbot release --domain "+p.Want.Name+" --undo' takes it back under management")
 	}
-	if err := p.LostState(); err != nil {
+	if err := follow.LostState(p.Want, p.Have, p.LostState()); err != nil {
 		return err
 	}
 	_, compromised := p.req.Instruction.(rotate.Compromised)

@@ -109,7 +109,7 @@ func (p *planner) ownKeystore(s string) {
 	switch {
 	case p.Keeping(s) != health.KeyDifferent:
 	case p.Have.Phase == rotate.New && p.Seen.Selectors[s].KeyErr == nil:
-		p.note(s, p.LostState())
+		p.note(s, follow.LostState(p.Want, p.Have, p.LostState()))
 	default:
 		p.note(s, p.ForeignKey(s))
 	}

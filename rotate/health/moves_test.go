@@ -1,0 +1,38 @@
+package health_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// TestHintsWhereThePolicyNamesOthers: where the policy names other selectors, 'rotate' is refused without
+// --change-selectors, so no hint names it alone.
+func TestHintsWhereThePolicyNamesOthers(t *testing.T) {
+	lags := func(s *scene) {
+		s.Show("s1", plantest.ForeignRecord)
+		seen := s.Seen.Selectors["s1"]
+		seen.Sight.Complete, seen.Sight.Lagging = false, []string{"ns2 lags"}
+		s.Seen.Selectors["s1"] = seen
+	}
+	lost := func(s *scene) { s.Hold("s1", "", 0) }
+	for name, change := range map[string]func(*scene){"a record at some servers": lags, "a key that is lost": lost} {
+		for _, moves := range []bool{false, true} {
+			s := plantest.Ready()
+			change(s)
+			to, command := "s2", "'dkimbot rotate --domain example.com'"
+			if moves {
+				s.Want.Policy.Selectors = [2]string{"n1", "n2"}
+				to, command = "the selectors that its policy names", "'dkimbot rotate --domain example.com --change-selectors'"
+			}
+			var all strings.Builder
+			for _, f := range s.Plan().Drift {
+				all.WriteString(f.Message + "; " + f.Repair + "\n")
+			}
+			if said := all.String(); !strings.Contains(said, command) || !strings.Contains(said, to) {
+				t.Errorf("%s, moves %t: %s", name, moves, said)
+			}
+		}
+	}
+}
