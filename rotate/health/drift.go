@@ -252,8 +252,8 @@ func (h *Check) rightful(selector, keyID string) bool {
 
 // cause returns the code of an error that stands behind several findings.
 func cause(err error) codes.Code {
-	if fault.CodeOf(err) == codes.StaleState {
-		return codes.StaleState
+	if code := fault.CodeOf(err); code == codes.StaleState || code == codes.OldKeystore {
+		return code
 	}
 	return ""
 }

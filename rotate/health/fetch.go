@@ -23,7 +23,7 @@ func (v *view) sentBack(signer, selector string) bool {
 // another one took its place.
 func (v *view) CanFetch(signer, selector string) bool {
 	seen := v.Seen.Selectors[selector]
-	if !v.Seen.Fetchers[signer] || v.Seen.Signers[signer].Err != nil || v.differed(selector) {
+	if !v.Seen.Fetchers[signer] || v.Seen.Signers[signer].Err != nil || v.differed(selector, "") {
 		return false
 	}
 	if seen.KeyErr == nil {

@@ -209,6 +209,9 @@ func TestSuperseded(t *testing.T) {
 		"the keystore is silent":    {plantest.Ready, changes(quiet), superseded, false},
 		"it held another one":       {plantest.Ready, changes(quiet, drift("s2")), superseded, true},
 		"it held another one at s1": {plantest.Ready, changes(quiet, drift("s1")), superseded, false},
+		"it held one that was replaced": {plantest.Ready, changes(quiet, func(s *scene) {
+			s.Have.Drift = []finding.Finding{{Code: "key-different", Selector: "s2", Cause: "old-keystore"}}
+		}), superseded, false},
 		"it holds somebody's file": {plantest.Ready, changes(unreadable("s2", "foreign-secret"), drift("s2")),
 			superseded, false},
 		"it answers again, and lost all": {plantest.Ready, changes(lost("s1", "s2"), drift("s2"),

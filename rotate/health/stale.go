@@ -60,18 +60,19 @@ func (v *view) Superseded(s string) bool {
 	case sel.Key == nil || saidToUse(v, sel.Key.ID):
 		return false
 	case seen.KeyErr != nil:
-		return v.differed(s)
+		return v.differed(s, codes.OldKeystore)
 	}
 	return v.Keeping(s) == KeyDifferent && !seen.Kept && !sel.ReplacedBefore(seen.KeyID)
 }
 
 // differed reports whether the keystore does not say what it holds for a selector, and held
-// another key than dkimbot's at the last health check.
-func (v *view) differed(s string) bool {
+// another key than dkimbot's at the last health check; not where that was for the cause except.
+func (v *view) differed(s string, except codes.Code) bool {
 	err := v.Seen.Selectors[s].KeyErr
 	return err != nil && fault.CodeOf(err) != codes.ForeignSecret &&
-		slices.ContainsFunc(v.Have.Drift,
-			func(f finding.Finding) bool { return f.Selector == s && f.Code == codes.KeyDifferent })
+		slices.ContainsFunc(v.Have.Drift, func(f finding.Finding) bool {
+			return f.Selector == s && f.Code == codes.KeyDifferent && (except == "" || f.Cause != except)
+		})
 }
 
 // WrongKeystore says why no private key is destroyed now: the keystore has lost all that it
@@ -81,7 +82,7 @@ func (v *view) WrongKeystore(s string) error {
 		return v.LostKeystore(s)
 	}
 	for _, s := range v.Want.Policy.Selectors {
-		if v.differed(s) || v.Keeping(s) == KeyDifferent && v.Have.Selector(s).ReplacedBefore(v.Seen.Selectors[s].KeyID) {
+		if v.differed(s, "") || v.Keeping(s) == KeyDifferent && v.Have.Selector(s).ReplacedBefore(v.Seen.Selectors[s].KeyID) {
 			return v.ForeignKey(s)
 		}
 	}
