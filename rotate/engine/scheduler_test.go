@@ -41,7 +41,9 @@ type running struct {
 
 // schedule runs a scheduler for the domains with what change makes of the parts.
 func schedule(w *world, domains []wish, change func(*engine.Parts)) *running {
-	w.bubble = true
+	if !w.bubble { // an earlier process may still read it
+		w.bubble = true
+	}
 	parts := w.engine().Parts
 	if change != nil {
 		change(&parts)

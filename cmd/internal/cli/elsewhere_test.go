@@ -97,7 +97,7 @@ func TestMailgunFails(t *testing.T) {
 	}
 	// trouble has each request of a method refused whose path ends so, from the nth on.
 	trouble := func(nth, status int, method, end string) {
-		f.Before = func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		f.Interfere(func(_ int, w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != method || !strings.HasSuffix(r.URL.Path, end) {
 				return false
 			}
@@ -106,7 +106,7 @@ func TestMailgunFails(t *testing.T) {
 			}
 			http.Error(w, `{"message":"not `+mailguntest.APIKey+`"}`, status)
 			return true
-		}
+		})
 	}
 	run(0, nil, "rotate")
 	run(0, nil, "check")
@@ -125,7 +125,7 @@ func TestMailgunFails(t *testing.T) {
 	run(1, []string{"mx1", "403 Forbidden", "hint: "}, "rotate")
 	signs("s1", "s2") // both records stand: mail with two signatures verifies
 	run(0, []string{"phase switching", "failures: "}, "status")
-	f.Before = nil
+	f.Interfere(nil)
 	run(0, nil, "rotate", "--wait")
 	signs("s2")
 	if st := l.status(t, "example.test"); st.Phase != "ready" || *st.Active != "s2" {

@@ -65,6 +65,13 @@ func (s *Server) Add(domain, selector string, public dkim.PublicKey, active bool
 	return k
 }
 
+// Interfere sets Before while requests may come; nil lets the server answer again.
+func (s *Server) Interfere(before func(n int, w http.ResponseWriter, r *http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Before = before
+}
+
 // Sign returns the keys by which a message of the domain is signed now.
 func (s *Server) Sign(domain string) (out []dkim.Ref) {
 	s.mu.Lock()
