@@ -115,3 +115,28 @@ func TestForsakenTarget(t *testing.T) {
 		t.Errorf("phase %s, active %s: %s", st.Phase, st.Active, st.LastError)
 	}
 }
+
+// TestForsakenForOneThatIsFresh: somebody else's record takes the place of the active one just when the other one was
+// replaced, and receivers may keep an older key of it. All mail fails meanwhile, so only resolvers are waited for, and
+// the next try comes when that wait is over (I2).
+func TestForsakenForOneThatIsFresh(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.switched(d)
+	w.pass(8 * day)
+	res := w.order(d, nil)
+	if res.State.Phase != rotate.Ready || res.State.Active != "s2" {
+		t.Fatalf("phase %s, active %s", res.State.Phase, res.State.Active)
+	}
+	w.spoil("s2", plantest.ForeignRecord)
+	began, known := w.now, w.state(d.Name).Selector("s1").Key.Known(w.now)
+	for range 20 {
+		if res = w.order(d, nil); w.hosts["mx1"].selector(d.Name) == "s1" {
+			break
+		}
+		w.pass(w.state(d.Name).NextTry.Sub(w.now))
+	}
+	w.signsWith(d, "s1")
+	if late := w.now.Sub(known); late > time.Minute {
+		t.Errorf("signers left %s after resolvers knew the other one, %s after the record came", late, w.now.Sub(began))
+	}
+}

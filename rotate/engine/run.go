@@ -192,7 +192,11 @@ func (r *run) stopped(ctx context.Context) error {
 	case r.wentBack:
 		return nil // what was ordered is done; what is wrong besides is found by the next health check
 	}
-	return r.fail(ctx, rotate.Step{}, r.plan.Stop)
+	err := r.fail(ctx, rotate.Step{}, r.plan.Stop)
+	if plan.Sooner(plan.Departure(r.plan.Steps, r.engine.Clock.Now()), &r.st) {
+		err = errors.Join(err, r.save(ctx))
+	}
+	return err
 }
 
 func (r *run) observe(ctx context.Context) {

@@ -134,10 +134,12 @@ func (j *Judge) onceAlone(s string) string {
 
 // LostState returns a selector whose key the keystore holds, of a domain that the state does not know (I12), else "".
 func (v *view) LostState() string {
-	i := slices.IndexFunc(v.Want.Policy.Selectors[:], func(s string) bool {
-		return v.Have.Phase == rotate.New && v.Seen.Selectors[s].KeyErr == nil && v.Keeping(s) == KeyDifferent
-	})
-	return append([]string{""}, v.Want.Policy.Selectors[:]...)[i+1]
+	for _, s := range v.Want.Policy.Selectors {
+		if v.Have.Phase == rotate.New && v.Seen.Selectors[s].KeyErr == nil && v.Keeping(s) == KeyDifferent {
+			return s
+		}
+	}
+	return ""
 }
 
 // Adopting reports whether an adoption at the selector can be finished: its key is

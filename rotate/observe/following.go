@@ -24,9 +24,3 @@ func Following(want rotate.Domain, have rotate.State) dkim.SigningKey {
 // sampleEd25519 is the record of RFC 8463, appendix A.2: before the first key of a domain is made, a signer is asked
 // with it whether it can use one of its kind.
 const sampleEd25519 = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
-
-// Lost reports whether the keystore was seen not to hold the key whose record stands
-// at a selector: the record continues to serve mail in flight and signers' copies.
-func Lost(sel rotate.Selector, seen rotate.SelectorSeen) bool {
-	return sel.Next == nil && seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept
-}

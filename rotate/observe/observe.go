@@ -120,3 +120,9 @@ func privateKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys p
 	key, _, seen.KeyErr = keys.Get(ctx, name, meant.Version)
 	seen.Kept = key.ID() == meant.ID
 }
+
+// Lost reports whether the keystore was seen not to hold the key whose record stands
+// at a selector: the record continues to serve mail in flight and signers' copies.
+func Lost(sel rotate.Selector, seen rotate.SelectorSeen) bool {
+	return sel.Next == nil && seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept
+}

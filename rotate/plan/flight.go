@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -39,14 +40,29 @@ func EnoughNote(j *health.Judge, s string) string {
 	return shown + "those that don't show neither key, so no mail fails that verifies now"
 }
 
-// Sooner has the end of an emergency's wait come next where that is before the next try of what failed beside it: from
-// then on signers can leave the compromised key (I2). It reports whether it does.
-func Sooner(flight *rotate.Step, st *rotate.State) (changed bool) {
-	if flight == nil || !flight.NotBefore.Before(st.NextTry) {
+// Departure returns the first of the steps with which a signer leaves a selector because of somebody else's record
+// there, when a wait is over; nil where none waits.
+func Departure(steps []rotate.Step, now time.Time) *rotate.Step {
+	i := slices.IndexFunc(steps, func(s rotate.Step) bool {
+		return s.Kind == rotate.Activate && s.Reason.Code == codes.ForeignRecord && s.NotBefore.After(now)
+	})
+	if i < 0 {
+		return nil
+	}
+	return &steps[i]
+}
+
+// Sooner has the end of a wait come next where that is before the next try of what failed beside it: from then on
+// signers can leave a key that is compromised, or whose mail fails (I2). It reports whether it does.
+func Sooner(leaves *rotate.Step, st *rotate.State) (changed bool) {
+	if leaves == nil || !leaves.NotBefore.Before(st.NextTry) {
 		return false
 	}
-	st.NextTry = flight.NotBefore
-	st.Next = &rotate.Next{Action: rotate.Activate, Selector: flight.Selector, At: flight.NotBefore,
-		Reason: FlightReason(flight.Selector)}
+	why := leaves.Reason
+	if leaves.Duty == rotate.Revocation {
+		why = FlightReason(leaves.Selector)
+	}
+	st.NextTry = leaves.NotBefore
+	st.Next = &rotate.Next{Action: rotate.Activate, Selector: leaves.Selector, At: leaves.NotBefore, Reason: why}
 	return true
 }
