@@ -75,3 +75,20 @@ func TestNamedTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestFingerprintIsShown guards I9: what looks like a piece of a key is hidden, and the fingerprint of a host key, which
+// somebody has to compare, is not.
+func TestFingerprintIsShown(t *testing.T) {
+	const fingerprint = "SHA256:JCU6G4yP+WuRv2/XHD9cZTZYPRvEBLIXKTqqAbKTbgM"
+	long := strings.Repeat("c2VjcmV0", 8)
+	for said, want := range map[string]string{
+		"the key sent by the remote host is\n" + fingerprint + ".\n": "the key sent by the remote host is\n" + fingerprint + ".\n",
+		"SHA256:" + long:   "SHA256:[…]",
+		fingerprint[7:]:    "[…]",
+		fingerprint + long: "SHA256:[…]",
+	} {
+		if got := string(Request{}.Scrub([]byte(said))); got != want {
+			t.Errorf("%q is shown as %q; want %q", said, got, want)
+		}
+	}
+}

@@ -9,8 +9,9 @@ import (
 )
 
 // keyMaterial is a long run of base64, maybe with line ends as JSON writes
-// them. It also matches key ids, which is a small loss.
-var keyMaterial = regexp.MustCompile(`[A-Za-z0-9+/]{32,}=*`)
+// them. It also matches key ids, which is a small loss. The fingerprint of a host key, as ssh
+// writes it, is the first group: whoever has to compare it needs it.
+var keyMaterial = regexp.MustCompile(`(\bSHA256:[A-Za-z0-9+/]{43}\b)|[A-Za-z0-9+/]{32,}=*`)
 
 // hiddenLines are what is left of several lines of a key.
 var hiddenLines = regexp.MustCompile(`\[…\](?:(?:\\n?|\s)*\[…\])*=*`)
@@ -39,7 +40,13 @@ func (r Request) Scrub(output []byte) []byte {
 			said = strings.ReplaceAll(said, lines[len(lines)-2], "[…]")
 		}
 	}
-	return hiddenLines.ReplaceAll(keyMaterial.ReplaceAll([]byte(said), []byte("[…]")), []byte("[…]"))
+	said = keyMaterial.ReplaceAllStringFunc(said, func(found string) string {
+		if strings.HasPrefix(found, "SHA256:") {
+			return found
+		}
+		return "[…]"
+	})
+	return hiddenLines.ReplaceAll([]byte(said), []byte("[…]"))
 }
 
 // Holding returns which of the texts hold a piece of a private key that the peer was given. All texts are compared
