@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"slices"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -19,28 +18,6 @@ type Adoption struct {
 	// Stored has, by selector, the newest key in the keystore where DNS does not show
 	// that: it was stored and never published.
 	Stored map[string]string
-}
-
-// Adopting notes that a key is about to be adopted, and enters the phase in which
-// the other selector gets its key (I7).
-func (st *State) Adopting(i Intent, p Policy, signs string) {
-	st.Enter(Bootstrapping)
-	st.Intent, st.Target = &i, signs
-	st.Knows(p.Selectors)
-	if sel := st.Selectors[i.Selector]; !slices.Contains(sel.Tried, i.KeyID) {
-		sel.Tried = append(sel.Tried, i.KeyID)
-	}
-}
-
-// Adopted notes that the key is in the keystore and was read back, and that the
-// record that DNS shows is ours: also when a sounder one is to take its place.
-// Resolvers may keep it for the TTL that somebody gave it.
-func (st *State) Adopted(selector string, k Key, shown string, ttl time.Duration) {
-	sel := st.Selectors[selector]
-	sel.Key, sel.Tried, sel.TTL, st.Intent = &k, nil, max(sel.TTL, ttl), nil
-	if !dkim.SameRecord(shown, k.Record) {
-		sel.Past = append(sel.Past, k.ID)
-	}
 }
 
 // Restarted returns the state of a domain of which nothing is believed but what was
@@ -66,12 +43,4 @@ func (s *Selector) remembered(keys []*Key) *Selector {
 	}
 	return &Selector{Past: past, Revoked: s.Revoked, TTL: s.TTL, Preceded: s.Preceded,
 		PrecededTTL: s.PrecededTTL, LastUsedAt: s.LastUsedAt, Drain: s.Drain}
-}
-
-// PassedOver notes that the keystore holds, as a newer version than the adopted key,
-// one that was never published: it is destroyed.
-func (s *Selector) PassedOver(keyID string, version int) {
-	if keyID != "" && keyID != s.Key.ID && !s.Dropped(keyID) {
-		s.Retired = append(s.Retired, Retired{KeyID: keyID, Version: version, Dropped: true})
-	}
 }

@@ -61,8 +61,8 @@ func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 		step := p.adoptStep(k, p.signs(a))
 		p.plan.Steps = append(p.plan.Steps, step)
 		sel := seen.Selectors[k.Selector]
-		after.Adopting(rotate.Intent{Selector: k.Selector}, want.Policy, p.signs(a))
-		after.Adopted(k.Selector, p.Adopted(step), step.From.Record, sel.Sight.TTL)
+		Began(&after, rotate.Intent{Selector: k.Selector}, want.Policy, p.signs(a))
+		Done(&after, k.Selector, p.Adopted(step), step.From.Record, sel.Sight.TTL)
 		sel.KeyID = k.Key.ID()
 		then.Selectors[k.Selector] = sel
 	}

@@ -96,7 +96,7 @@ func (r *run) adopt(ctx context.Context, s rotate.Step) error {
 	}
 	intent := rotate.Intent{Kind: rotate.Adopt, Selector: s.Selector, KeyID: id, Record: s.To.Record,
 		Version: seen.Version, At: r.engine.Clock.Now()}
-	r.st.Adopting(intent, r.want.Policy, s.Signs)
+	adoption.Began(&r.st, intent, r.want.Policy, s.Signs)
 	if err := r.save(ctx); err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (r *run) adopt(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	p := adoption.New(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
-	r.st.Adopted(s.Selector, p.Adopted(s), s.From.Record, seen.Sight.TTL)
-	r.st.Selectors[s.Selector].PassedOver(passed.KeyID, passed.Version)
+	adoption.Done(&r.st, s.Selector, p.Adopted(s), s.From.Record, seen.Sight.TTL)
+	adoption.PassedOver(r.st.Selectors[s.Selector], passed.KeyID, passed.Version)
 	return r.confirm(ctx, s, id, fmt.Sprintf("version %d; the record is dkimbot's from now on", seen.Version))
 }

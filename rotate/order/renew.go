@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -26,5 +27,5 @@ func giveRenew(p *order, st *rotate.State) ([]rotate.Event, error) {
 	st.Selectors[s].Renew = true
 	return []rotate.Event{{Kind: rotate.RenewStandby, Selector: s, KeyID: st.Selectors[s].Key.ID,
 		Message: fmt.Sprintf("the standby %s gets a fresh %s key as soon as no mail needs the present one", s,
-			p.Kind())}}, nil
+			algorithm.Next(&p.Check))}}, nil
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
-	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // warnKind says from when on all keys are of the kind that the policy asks for, where they are not, or that
@@ -19,16 +19,16 @@ func warnKind(p *planner) {
 	if active == "" {
 		return
 	}
-	if made := p.Kind(); health.IsRSA(made) != health.IsRSA(want) {
+	if made := algorithm.Next(&p.Check); algorithm.IsRSA(made) != algorithm.IsRSA(want) {
 		p.warn(codes.AlgorithmKept, finding.Thing{}, "the policy asks for %s keys, and signer %s would turn mail away after the switch, because it signs "+
-			"with one algorithm whatever the key is: keys of %s stay %s", want, strings.Join(p.Unmixed(), ", "),
+			"with one algorithm whatever the key is: keys of %s stay %s", want, strings.Join(algorithm.Unmixed(&p.Check), ", "),
 			p.Want.Name, made)
 		return
 	}
 	other := map[string]bool{}
 	var has []string
 	for _, s := range slices.Sorted(slices.Values(p.Want.Policy.Selectors[:])) {
-		if kind := health.KindAt(p.Have.Selector(s)); kind != "" && kind != want {
+		if kind := algorithm.At(p.Have.Selector(s)); kind != "" && kind != want {
 			other[s] = true
 			has = append(has, fmt.Sprintf("%s has %s", s, kind))
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/health"
@@ -30,7 +31,7 @@ func (d *draft) provide(s string, why rotate.Reason) bool {
 		}
 		if !d.Resumable(s) {
 			d.step(rotate.Step{Kind: rotate.Generate, Duty: rotate.Turn, Selector: s, Target: name.String(), Reason: why,
-				Algorithm: d.Kind()})
+				Algorithm: algorithm.Next(&d.Check)})
 		}
 		d.step(rotate.Step{Kind: rotate.StoreKey, Duty: rotate.Turn, Selector: s, Target: "keystore, " + name.String(),
 			Reason: d.storeReason(s), From: rotate.Side{KeyID: seen.KeyID}, To: rotate.Side{Fresh: true}})

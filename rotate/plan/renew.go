@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
@@ -14,7 +15,7 @@ import (
 // it and every signer says that it uses the other one. It reports whether the plan is made: a rotation
 // that is due before that is not delayed.
 func renewAsked(p *planner, s string, rotation time.Time) bool {
-	if !p.Have.Selector(s).Renew && !p.Unfit(s) || !p.Idle(s) {
+	if !p.Have.Selector(s).Renew && !algorithm.Unfit(&p.Check, s) || !p.Idle(s) {
 		return false
 	}
 	quiet, why := p.Quiet(s), p.replaceReason(s)

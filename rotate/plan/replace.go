@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // The fourth step of the scheme: the drained selector gets a fresh key, and the old one is destroyed.
@@ -87,13 +87,13 @@ func (p *planner) destroyDropped() {
 // replaceReason says why a selector gets a fresh key.
 func (j *draft) replaceReason(s string) rotate.Reason {
 	if j.Have.Selector(s).Renew {
-		return rotate.Reason{Code: codes.Asked, Message: "a fresh " + string(j.Kind()) +
+		return rotate.Reason{Code: codes.Asked, Message: "a fresh " + string(algorithm.Next(&j.Check)) +
 			" key for the standby " + s + " was asked for"}
 	}
-	if j.Have.Phase == rotate.Ready && j.Unfit(s) {
+	if j.Have.Phase == rotate.Ready && algorithm.Unfit(&j.Check, s) {
 		return rotate.Reason{Code: codes.Replace, Message: fmt.Sprintf("signer %s could not use the %s key of the standby %s "+
-			"after the one that signs now: the standby gets one of the same kind", strings.Join(j.Unmixed(), ", "),
-			health.KindAt(j.Have.Selector(s)), s)}
+			"after the one that signs now: the standby gets one of the same kind", strings.Join(algorithm.Unmixed(&j.Check), ", "),
+			algorithm.At(j.Have.Selector(s)), s)}
 	}
 	if j.Have.Phase == rotate.Ready {
 		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.Name(s).String() +

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
@@ -120,16 +121,16 @@ func ofSelector(name string) []transition {
 		{"revoking", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Revoking(2 * time.Hour) })},
 		{"revoked", silently(func(st *rotate.State, s *scene) { (*rotate.State).Revoked(st, name, s.Now) })},
 		{"adopting", silently(func(st *rotate.State, s *scene) {
-			(*rotate.State).Adopting(st, rotate.Intent{Kind: rotate.Adopt, Selector: name, KeyID: own, At: s.Now},
+			adoption.Began(st, rotate.Intent{Kind: rotate.Adopt, Selector: name, KeyID: own, At: s.Now},
 				s.Want.Policy, "s1")
 		})},
 		{"adopted", silently(func(st *rotate.State, s *scene) {
-			(*rotate.State).Adopted(st, name,
+			adoption.Done(st, name,
 				rotate.Key{ID: fresh.ID(), Version: 7, Record: plantest.Record(fresh), StoredAt: s.Now},
 				plantest.Record(fresh), 2*time.Hour)
 		})},
 		{"adopted, otherwise spelt", silently(func(st *rotate.State, s *scene) {
-			(*rotate.State).Adopted(st, name,
+			adoption.Done(st, name,
 				rotate.Key{ID: fresh.ID(), Version: 7, Record: plantest.Record(fresh), StoredAt: s.Now},
 				"v=DKIM1; n=older; k=ed25519; p=", time.Minute)
 		})},

@@ -1,20 +1,21 @@
-package health
+// Package algorithm says of which kind keys are, and are to be, when the policy names another one than they have. It is
+// pure, and imports dkim, health and rotate.
+package algorithm
 
 import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// Of which kind keys are, and are to be, when the policy names another one than they have.
-
-// Kind returns the kind of a key that is made now: as the policy says, unless a signer could not use it after
+// Next returns the kind of a key that is made now: as the policy says, unless a signer could not use it after
 // the one that signs now.
-func (h *Check) Kind() dkim.Algorithm {
-	if len(h.Unmixed()) == 0 {
+func Next(h *health.Check) dkim.Algorithm {
+	if len(Unmixed(h)) == 0 {
 		return h.Want.Policy.Key
 	}
 	now := lastKind(h.Have.Selector(h.Have.Active))
-	for _, name := range h.Unmixed() { // before the first switch: a key was adopted that signers use already
+	for _, name := range Unmixed(h) { // before the first switch: a key was adopted that signers use already
 		if ref := h.Seen.Signers[name].Ref; h.Have.Active == "" && now == "" {
 			now = lastKind(h.Have.Selector(ref.Selector))
 		}
@@ -37,16 +38,16 @@ func (h *Check) Kind() dkim.Algorithm {
 
 // Unfit reports whether a signer could not use the selector's key after the one that signs now: it would turn mail
 // away (I1).
-func (h *Check) Unfit(s string) bool {
-	if len(h.Unmixed()) == 0 {
+func Unfit(h *health.Check, s string) bool {
+	if len(Unmixed(h)) == 0 {
 		return false
 	}
-	now, next := lastKind(h.Have.Selector(h.Have.Active)), KindAt(h.Have.Selector(s))
+	now, next := lastKind(h.Have.Selector(h.Have.Active)), At(h.Have.Selector(s))
 	return now != "" && next != "" && IsRSA(now) != IsRSA(next)
 }
 
 // Unmixed returns the signers of the domain that sign with one algorithm, whatever the key is.
-func (h *Check) Unmixed() (names []string) {
+func Unmixed(h *health.Check) (names []string) {
 	for _, name := range h.Want.Signers {
 		if h.Seen.Unmixed[name] {
 			names = append(names, name)
@@ -55,8 +56,8 @@ func (h *Check) Unmixed() (names []string) {
 	return names
 }
 
-// KindAt returns the kind of the key that a selector has, or is about to have; "" for none.
-func KindAt(sel rotate.Selector) dkim.Algorithm {
+// At returns the kind of the key that a selector has, or is about to have; "" for none.
+func At(sel rotate.Selector) dkim.Algorithm {
 	key := sel.Wanted()
 	if key == nil {
 		return ""
@@ -67,7 +68,7 @@ func KindAt(sel rotate.Selector) dkim.Algorithm {
 // lastKind returns the kind of the key at a selector that signers may sign with. Of one that was revoked the record
 // says no more than whether it was an RSA key.
 func lastKind(sel rotate.Selector) dkim.Algorithm {
-	key, kind := sel.Wanted(), KindAt(sel)
+	key, kind := sel.Wanted(), At(sel)
 	if key == nil || kind != "" {
 		return kind
 	}

@@ -1,10 +1,11 @@
-package rotate_test
+package adoption_test
 
 import (
 	"slices"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 )
 
 // TestAdoptingNotesTheKey: a key that is about to be adopted is noted as ours before it is stored, and once, however
@@ -12,7 +13,7 @@ import (
 func TestAdoptingNotesTheKey(t *testing.T) {
 	st := rotate.State{Domain: "example.com", Selectors: map[string]*rotate.Selector{}}
 	for range 2 {
-		st.Adopting(rotate.Intent{Kind: rotate.Adopt, Selector: "s1", KeyID: "k"},
+		adoption.Began(&st, rotate.Intent{Kind: rotate.Adopt, Selector: "s1", KeyID: "k"},
 			rotate.Policy{Selectors: [2]string{"s1", "s2"}}, "s1")
 	}
 	if tried := st.Selectors["s1"].Tried; !slices.Equal(tried, []string{"k"}) {
@@ -25,7 +26,7 @@ func TestAdoptingNotesTheKey(t *testing.T) {
 func TestPassedOverIsDropped(t *testing.T) {
 	sel := rotate.Selector{Key: &rotate.Key{ID: "adopted"}}
 	for _, key := range []string{"", "adopted", "newer", "newer"} {
-		sel.PassedOver(key, 2)
+		adoption.PassedOver(&sel, key, 2)
 	}
 	if want := []rotate.Retired{{KeyID: "newer", Version: 2, Dropped: true}}; !slices.Equal(sel.Retired, want) {
 		t.Errorf("I5: to be destroyed are %+v", sel.Retired)
