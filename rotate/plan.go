@@ -75,7 +75,8 @@ type SignerSeen struct {
 	// why another host of the signer may sign with a key of ours, too, which it had when it was heard last; nil for none
 	Unheard error
 	// what the host that answers signs with, where Ref is what it, or one that is gone, signed with until now; else zero
-	Here dkim.Ref
+	Here      dkim.Ref
+	Overruled string // the line of others that counts in the place of dkimbot's own, for people; "" for none
 }
 
 // Refs returns all that a signer may sign with by what it said: none where it does not sign.

@@ -40,7 +40,8 @@ func (f Finding) Thing() Thing {
 		kind = TheKey
 	case codes.MailFails:
 		kind = TheExposure
-	case codes.SignerStrays, codes.SignerEmpty, codes.SignerSilent, codes.SignerLeftOver:
+	case codes.SignerStrays, codes.SignerEmpty, codes.SignerSilent, codes.SignerLeftOver,
+		codes.SignerOverruled:
 		kind = TheSigner
 	}
 	return Thing{Kind: kind, Selector: f.Selector, Signer: f.Signer}

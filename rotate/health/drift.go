@@ -50,7 +50,10 @@ func (h *Check) Drift() []finding.Finding {
 	}
 	for _, name := range want.Signers {
 		add(h.SignerDrift(name))
-		add(h.signerStuck(name))
+		if seen.Signers[name].Err == nil { // else that is reported as it is
+			add(finding.Stuck(name, seen.Signers[name].Refuses))
+			add(finding.Overruled(name, seen.Signers[name].Overruled))
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {
 		add(h.LeftOver(name))
@@ -187,16 +190,6 @@ func (h *Check) SignerDrift(name string) *finding.Finding {
 			ref.Selector, should)
 	}
 	return &f
-}
-
-// signerStuck says that a signer would refuse a switch, long before one is due.
-func (h *Check) signerStuck(name string) *finding.Finding {
-	err := h.Seen.Signers[name].Refuses
-	if err == nil || h.Seen.Signers[name].Err != nil { // that one is reported as it is
-		return nil
-	}
-	return &finding.Finding{Code: codes.SignerStuck, Signer: name, Asks: true, Repair: fault.HintOf(err),
-		Message: fmt.Sprintf("signer %s would refuse a switch: %s", name, fault.Text(err))}
 }
 
 // fate says what becomes of mail that a signer signs; sound where DNS shows the key.

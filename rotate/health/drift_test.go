@@ -57,7 +57,7 @@ func TestDrift(t *testing.T) {
 	for _, code := range plantest.Codes(t, "Drift.") {
 		unfound[code] = true
 	}
-	if len(unfound) != 19 {
+	if len(unfound) != 20 {
 		t.Fatalf("%d codes", len(unfound))
 	}
 	for title, tt := range map[string]struct {
@@ -235,6 +235,15 @@ func TestDrift(t *testing.T) {
 				Refuses: fault.Refuse(codes.UnreadableTable,
 					"use table /t", "run: chmod o+r /t")}
 		}, "signer-stuck mx2!", "chmod o+r"},
+		"a line of others that counts": {plantest.Ready, func(s *scene) {
+			s.Drift("own", other.ID(), "mx2")
+			seen := s.Seen.Signers["mx2"]
+			seen.Overruled = "line 1 of /t, which dkimbot did not write, counts"
+			s.Seen.Signers["mx2"] = seen
+		}, "signer-strays mx2, signer-overruled mx2!", "line 1 of /t, which dkimbot did not write, counts / see who wrote that"},
+		"a line of others that counts with the next reload": {plantest.Ready, func(s *scene) {
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.Seen.Signers["mx2"].Ref, Overruled: "line 1 of /t counts"}
+		}, "signer-overruled mx2!", "in the files of signer mx2, line 1 of /t counts"},
 		"a new signer": {plantest.Ready, func(s *scene) {
 			s.Want.Signers = append(s.Want.Signers, "mx3")
 			s.Seen.Signers["mx3"] = rotate.SignerSeen{}

@@ -80,6 +80,13 @@ type Withdrawer interface {
 	Withdraw(ctx context.Context, keys []dkim.Ref) error
 }
 
+// Sharer is implemented by signers that write their lines into files that hold lines of others, too.
+type Sharer interface {
+	// Overruled returns, by domain and for people, which line of others counts in the place of dkimbot's own, or does
+	// as soon as the files are read again.
+	Overruled(ctx context.Context, domains []string) map[string]string
+}
+
 // Fetcher is implemented by signers that may fetch private keys themselves.
 type Fetcher interface {
 	// Fetches reports whether the signer does: then it can be switched to a key by its name and

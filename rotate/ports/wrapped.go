@@ -33,6 +33,14 @@ func (w Wrapped) Withdraw(ctx context.Context, keys []dkim.Ref) error {
 	return nil
 }
 
+// Overruled implements Sharer.
+func (w Wrapped) Overruled(ctx context.Context, domains []string) map[string]string {
+	if s, ok := w.Signer.(Sharer); ok {
+		return s.Overruled(ctx, domains)
+	}
+	return nil
+}
+
 // Fetches implements Fetcher.
 func (w Wrapped) Fetches() bool {
 	f, ok := w.Signer.(Fetcher)

@@ -1,7 +1,7 @@
 // Package signer holds what the signer adapters below it share: the error that
 // says which domains of a batch failed, and how keys are forgotten.
 //
-// It promises no more than that. It may import the leaves and rotate/signer/keyfiles. The
+// It promises no more than that. It may import the leaves, rotate/finding and rotate/signer/keyfiles. The
 // adapters don't import one another, but for dkimpy, which finds tables like those of opendkim.
 package signer
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 func TestPartial(t *testing.T) {
@@ -32,4 +33,13 @@ func TestPartial(t *testing.T) {
 	if text := err.Error(); !strings.Contains(text, "10 of the domains failed: a failed; oops; oops; and 7 more") {
 		t.Errorf("text: %s", text)
 	}
+}
+
+// TestCounting: a line of others that counts in the place of dkimbot's own is named (I6).
+func TestCounting(t *testing.T) {
+	if err := Counting("ex", nil, 2); err != nil {
+		t.Error(err)
+	}
+	faulttest.Shown(t, Counting("ex", map[string]string{
+		"a.example": "line 3 of /etc/exim4/dkim.table, which dkimbot did not write, counts"}, 2))
 }

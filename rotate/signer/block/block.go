@@ -35,6 +35,11 @@ type Format struct {
 	Head   string // a line that begins the block, "" for none: a program needs it before the others
 }
 
+// Overruled says that a line of others counts for a domain, and dkimbot's own does not, for people.
+func Overruled(path string, line int, domain string) string {
+	return fmt.Sprintf("line %d of %s, which dkimbot did not write, counts for %s and not dkimbot's own", line, path, domain)
+}
+
 // Table is a text file: our block and everything else.
 type Table struct {
 	Format  Format

@@ -25,8 +25,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			return signer.Partial(failed, len(domains))
 		}},
 		{What: "the milter at " + s.cfg.Milter, Domains: domains, Ask: func(ctx context.Context) error {
-			_, err := s.Active(ctx, domains)
-			return err
+			if _, err := s.Active(ctx, domains); err != nil {
+				return err
+			}
+			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
 		{What: "right to write tables", Rights: true, Ask: func(context.Context) error { return s.mayWrite() }},
 		{What: "right to write key files", Rights: true, Domains: domains,

@@ -54,9 +54,9 @@ func (s *Signer) line(k dkim.SigningKey) string {
 
 // putInForce writes the table where it changes.
 func (s *Signer) putInForce(t *table, keys []dkim.SigningKey) error {
-	changed := false
+	changed, counts := false, entries(t.data)
 	for _, k := range keys {
-		if line := s.line(k); t.Ours[k.Domain] != line {
+		if line := s.line(k); t.Ours[k.Domain] != line || counts[k.Domain] != line { // a line of others may come first
 			t.Set(k.Domain, line)
 			changed = true
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
@@ -43,6 +44,22 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		}
 	}
 	return active, signer.Partial(failed, len(domains))
+}
+
+// Overruled returns, by domain, which line of others Exim finds before ours.
+func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
+	data, _ := keyfiles.ReadTable(s.cfg.Table) // Active says what is wrong with it
+	t, err := format.Parse(data)
+	if err != nil {
+		return nil
+	}
+	counts, out := entries(data), map[string]string{}
+	for _, d := range domains {
+		if ours, is := t.Ours[d]; is && counts[d] != ours {
+			out[d] = block.Overruled(s.cfg.Table, firstOf(d, t.Foreign, t.Numbers), d)
+		}
+	}
+	return out
 }
 
 // signs says what the value of a line has a domain signed with.

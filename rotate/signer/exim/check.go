@@ -21,8 +21,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		{What: "key_dir " + s.cfg.KeyDir, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.screenKeyDir(domains), len(domains)) }},
 		{What: "table as Exim reads it", Domains: domains, Ask: func(ctx context.Context) error {
-			_, err := s.Active(ctx, domains)
-			return err
+			if _, err := s.Active(ctx, domains); err != nil {
+				return err
+			}
+			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
 		{What: "right to write the table", Rights: true,
 			Ask: func(context.Context) error { return s.store.MayReplace("table", s.cfg.Table) }},

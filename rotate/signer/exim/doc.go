@@ -21,8 +21,9 @@
 //
 // Our lines stand in a marked block at the top. Exim uses the first line of a domain, so one further down is without
 // effect from the instant of the switch, and it is kept byte for byte, as is everything else outside of the block (I6).
-// A line of theirs with several selectors, with which Exim signs several times, is reported by Active and ends with
-// the first switch.
+// One that somebody puts above the block later is named, and the block comes first again when the domain's key is
+// activated again. A line of theirs with several selectors, with which Exim signs several times, is reported by Active
+// and ends with the first switch.
 //
 // It may import the leaves and the packages of rotate/signer.
 package exim

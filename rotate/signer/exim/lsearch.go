@@ -129,6 +129,19 @@ func continued(path string, foreign []byte) error {
 	return nil
 }
 
+// firstOf returns the number of the first of some lines that names a domain; 0 for none.
+func firstOf(domain string, lines []byte, numbers []int) int {
+	n := 0
+	for line := range bytes.Lines(lines) {
+		text := strings.TrimRight(string(line), blank)
+		if key, _ := split(text); text != "" && text[0] != '#' && key == domain {
+			return numbers[n]
+		}
+		n++
+	}
+	return 0
+}
+
 // otherwise refuses a file of which a foreign line says that Exim does not read it as ours are written.
 func otherwise(path string, foreign []byte) error {
 	for _, value := range entries(foreign) {

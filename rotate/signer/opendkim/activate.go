@@ -100,6 +100,8 @@ type job struct {
 	before  *flatfile.InUse // what signs now; nil for nothing
 	inForce bool            // tables and key file say so already, maybe by somebody else's lines
 	wrote   bool            // the key file is new
+	// our lines say so already, and a line of others counts: ours come first when the tables are written again
+	overruled bool
 }
 
 // pem returns the key as its file holds it; nil where only its record is known.
@@ -110,7 +112,10 @@ func (j *job) pem() []byte {
 	return j.Key.PEM()
 }
 
-func (j *job) changed() bool { return j.signing.before != j.signing.after || len(j.keys) > 0 }
+func (j *job) changed() bool { return j.signs() || len(j.keys) > 0 }
+
+// signs reports whether the SigningTable has to be written.
+func (j *job) signs() bool { return j.signing.before != j.signing.after || j.overruled }
 
 // batch is one Activate under way.
 type batch struct {
@@ -244,7 +249,7 @@ func (b *batch) writeMarked() error {
 	if err := b.writeTable(b.key, b.keyTab, func(j *job) bool { return len(j.keys) > 0 }); err != nil {
 		return err
 	}
-	return b.writeTable(b.sign, b.signTab, func(j *job) bool { return j.signing.before != j.signing.after })
+	return b.writeTable(b.sign, b.signTab, (*job).signs)
 }
 
 func (b *batch) writeTable(p keyfiles.Place, t table, differs func(*job) bool) error {

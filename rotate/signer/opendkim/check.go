@@ -26,8 +26,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			Ask: func(context.Context) error { return signer.Partial(s.screenKeyDir(domains), len(domains)) }},
 		{What: "tables " + s.keyTable + " and " + s.signTable, Ask: func(context.Context) error { return s.screenTables() }},
 		{What: signs, Domains: domains, Ask: func(ctx context.Context) error {
-			_, err := s.Active(ctx, domains)
-			return err
+			if _, err := s.Active(ctx, domains); err != nil {
+				return err
+			}
+			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
 		{What: "right to write tables", Rights: true, Ask: func(context.Context) error { return s.mayWriteTables() }},
 		{What: "right to write key files", Rights: true, Domains: domains,

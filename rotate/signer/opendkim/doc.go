@@ -36,7 +36,8 @@
 // Our lines stand in a marked block at the top of each table. OpenDKIM uses the
 // first match, in the KeyTable too, so a line for the same domain further down
 // is without effect from the instant of the switch, and it is kept byte for
-// byte, as is everything else outside of the block (I6). With MultipleSignatures every
+// byte, as is everything else outside of the block (I6). One that somebody puts above the block later is named, and
+// the block comes first again when the domain's key is activated again. With MultipleSignatures every
 // matching line signs; the proof notices. A key that foreign lines have in force
 // is written into our block too when it is activated, as after an adoption, so that they may go. A foreign KeyTable
 // line for something else with the name of one of our entries, or a foreign

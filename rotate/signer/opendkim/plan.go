@@ -207,6 +207,7 @@ func (b *batch) plan() {
 			}
 		}
 		b.signTab.Set(pattern, name)
+		j.overruled = !j.changed()
 	}
 }
 

@@ -109,6 +109,7 @@ type Signing struct {
 }
 
 type rule struct {
+	order   int // a line that is too long counts as several
 	line    int
 	keyName string
 	pattern *regexp.Regexp
@@ -118,10 +119,10 @@ type rule struct {
 func ReadSigning(data []byte, refile bool) Signing {
 	s := Signing{refile: refile, exact: map[string]rule{}}
 	n := 0
-	for pattern, value := range Records(data, refile) {
+	for l := range Numbered(data, refile) {
 		n++
-		pattern = strings.ToLower(pattern) // the table ignores case
-		r := rule{line: n, keyName: EntryName(value)}
+		pattern := strings.ToLower(l.Key) // the table ignores case
+		r := rule{order: n, line: l.Number, keyName: EntryName(l.Value)}
 		key, simple := pattern, !refile
 		if domain, ok := strings.CutPrefix(pattern, "*@"); refile && ok {
 			_, err := dkim.ParseDomain(domain)
@@ -167,33 +168,37 @@ func (s Signing) Keys() iter.Seq[string] { return maps.Keys(s.exact) }
 
 // keyName returns the KeyTable name for mail of postmaster at domain, or "".
 func (s Signing) keyName(domain string) string {
-	name := s.lookUp(domain)
+	name := s.lookUp(domain).keyName
 	if name == "%" {
 		return domain
 	}
 	return name
 }
 
-func (s Signing) lookUp(domain string) string {
+// Line returns the number of the line that gives a key to mail of postmaster at domain; 0 for none.
+func (s Signing) Line(domain string) int { return s.lookUp(domain).line }
+
+// lookUp returns the line that counts.
+func (s Signing) lookUp(domain string) rule {
 	address := "postmaster@" + domain
 	if !s.refile {
 		for key := range exactKeys(domain) {
 			if r, ok := s.exact[key]; ok {
-				return r.keyName
+				return r
 			}
 		}
-		return ""
+		return rule{}
 	}
 	hit, found := s.exact[domain]
 	for _, r := range s.globs {
-		if found && r.line > hit.line {
+		if found && r.order > hit.order {
 			break
 		}
 		if r.pattern.MatchString(address) {
-			return r.keyName
+			return r
 		}
 	}
-	return hit.keyName
+	return hit
 }
 
 // exactKeys yields what OpenDKIM asks a plain file for, in its order.

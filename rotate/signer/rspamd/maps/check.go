@@ -22,8 +22,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		{What: "key_dir " + s.cfg.KeyDir, Domains: domains,
 			Ask: func(context.Context) error { return s.screenKeyDir() }},
 		{What: "maps and keys as rspamd reads them", Domains: domains, Ask: func(ctx context.Context) error {
-			_, err := s.Active(ctx, domains)
-			return err
+			if _, err := s.Active(ctx, domains); err != nil {
+				return err
+			}
+			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
 		{What: "right to write maps", Rights: true, Ask: func(context.Context) error { return s.mayWriteMaps() }},
 		{What: "right to write key files", Rights: true, Ask: func(context.Context) error {

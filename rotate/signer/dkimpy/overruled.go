@@ -1,0 +1,53 @@
+package dkimpy
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Overruled returns, by domain, which line of others in the tables dkimpy-milter takes in the place of ours, since it
+// stands behind it. What it has not read yet, it does with the next restart.
+func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
+	out, used := map[string]string{}, map[string]string{}
+	for i, path := range append([]string{s.cfg.SigningTable}, s.keyTables()...) {
+		data, _ := keyfiles.ReadTable(path) // Active says what is wrong with it
+		t, err := format.Parse(data)
+		if err != nil {
+			continue
+		}
+		counts := map[string]string{}
+		for _, r := range records(data) {
+			counts[r.key] = strings.Join(r.values, ":")
+		}
+		for _, d := range domains {
+			key := pattern(d)
+			if i > 0 {
+				key = used[d]
+			}
+			ours, is := t.Ours[key]
+			if is && counts[key] != ours && out[d] == "" {
+				out[d] = block.Overruled(path, lastOf(key, t.Foreign, t.Numbers), d)
+			}
+			if i == 0 {
+				used[d] = ours
+			}
+		}
+	}
+	return out
+}
+
+// lastOf returns the number of the last of some lines that has a key; 0 for none.
+func lastOf(key string, lines []byte, numbers []int) (line int) {
+	n := 0
+	for text := range bytes.Lines(lines) {
+		if r := records(text); len(r) > 0 && r[0].key == key {
+			line = numbers[n]
+		}
+		n++
+	}
+	return line
+}

@@ -1,0 +1,28 @@
+package opendkim
+
+import (
+	"context"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
+)
+
+// Overruled returns, by domain, which line of others in the SigningTable OpenDKIM finds before ours. Where the daemon
+// has not read it yet, it does with the next reload.
+func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
+	data, _ := keyfiles.ReadTable(s.signTable) // Active says what is wrong with it
+	t, err := flat.Parse(data)
+	if err != nil {
+		return nil
+	}
+	counts, out := flatfile.ReadSigning(data, s.refile), map[string]string{}
+	for _, d := range domains {
+		line := counts.Line(d)
+		if _, is := t.Ours[s.pattern(d)]; is && slices.Contains(t.Numbers, line) {
+			out[d] = block.Overruled(s.signTable, line, d)
+		}
+	}
+	return out
+}
