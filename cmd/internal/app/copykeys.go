@@ -44,27 +44,49 @@ func CopyKeys(ctx context.Context, cfg, other *config.Config) (done CopiedKeys, 
 		if err != nil {
 			return done, err
 		}
-		for _, name := range slices.Sorted(maps.Keys(st.Selectors)) {
-			sel := st.Selectors[name]
-			for _, k := range []*rotate.Key{sel.Key, sel.Next} { // in the order of their versions
-				if k == nil || k.Gone {
-					continue
-				}
-				wrote, err := copyKey(ctx, from, to, dkim.Name{Domain: st.Domain, Selector: name}, k)
-				switch {
-				case ctx.Err() != nil:
-					return done, ctx.Err()
-				case err != nil:
-					failed = append(failed, err)
-				case wrote:
-					done.Copied++
-				default:
-					done.There++
-				}
+		for _, k := range keysOf(st) {
+			wrote, err := copyKey(ctx, from, to, dkim.Name{Domain: st.Domain, Selector: k.selector}, k.Key)
+			switch {
+			case ctx.Err() != nil:
+				return done, ctx.Err()
+			case err != nil:
+				failed = append(failed, err)
+			case wrote:
+				done.Copied++
+			default:
+				done.There++
 			}
 		}
 	}
 	return done, errors.Join(failed...)
+}
+
+type selectorKey struct {
+	*rotate.Key
+	selector string
+}
+
+// keysOf lists the keys whose private halves a domain may need: those of its selectors, in the order of their versions,
+// and those of the selectors that it moved over from, until they are destroyed: 'dkimbot rollback' leads back to them.
+func keysOf(st rotate.State) (keys []selectorKey) {
+	for _, name := range slices.Sorted(maps.Keys(st.Selectors)) {
+		for _, k := range []*rotate.Key{st.Selectors[name].Key, st.Selectors[name].Next} {
+			if k != nil && !k.Gone {
+				keys = append(keys, selectorKey{k, name})
+			}
+		}
+	}
+	if st.Origin == nil {
+		return keys
+	}
+	for _, name := range st.Origin.Pair {
+		sel := st.Earlier[name]
+		kept := func(r rotate.Retired) bool { return r.KeyID == sel.Key.ID && r.Version == sel.Key.Version }
+		if sel != nil && sel.Key != nil && slices.ContainsFunc(sel.Retired, kept) {
+			keys = append(keys, selectorKey{sel.Key, name})
+		}
+	}
+	return keys
 }
 
 // openEmpty opens a keystore that is not in use yet.

@@ -108,20 +108,9 @@ func TestMoveToVaultAndBack(t *testing.T) {
 	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "phase ready")
 	time.Sleep(1100 * time.Millisecond) // until resolvers have forgotten that the standby was not there
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase draining")
-	move := func(from, to string) {
-		t.Helper()
-		l.Keystore = to
-		l.write(t)
-		must(t, os.Rename(filepath.Join(l.Dir, "dkimbot.yaml"), filepath.Join(l.Dir, "new.yaml")))
-		l.Keystore = from
-		l.write(t)
-		l.run(t, "keystore", "copy", "--to", filepath.Join(l.Dir, "new.yaml")).want(t, 0, "2 keys copied")
-		must(t, os.Rename(filepath.Join(l.Dir, "new.yaml"), filepath.Join(l.Dir, "dkimbot.yaml")))
-		l.Keystore = to
-	}
 	l.withVault(t)
 	vault := l.Keystore
-	move(files, vault)
+	l.moveKeys(t, files, vault, "2 keys copied")
 	must(t, os.RemoveAll(filepath.Join(l.Dir, "keys")))
 	if r := l.run(t, "plan").want(t, 0, "phase draining"); strings.Contains(r.out, "drift") {
 		t.Errorf("after the move to Vault:\n%s", r.out)
@@ -129,10 +118,43 @@ func TestMoveToVaultAndBack(t *testing.T) {
 	l.run(t, "rollback", "--domain", "example.test", "--wait").want(t, 0, "signer mx1 signs with it now")
 	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2", "--wait").want(t, 0, "phase ready",
 		"was made, kept in the keystore and read back")
-	move(vault, files)
+	l.moveKeys(t, vault, files, "2 keys copied")
 	if r := l.run(t, "plan").want(t, 0, "phase ready"); strings.Contains(r.out, "drift") {
 		t.Errorf("after the move back:\n%s", r.out)
 	}
 	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "signer mx1 signs with it now", "phase draining")
+	l.signs(t, "example.test")
+}
+
+// moveKeys moves the keystore as dkimbot-keystore-copy(1) says.
+func (l *lab) moveKeys(t *testing.T, from, to, says string) {
+	t.Helper()
+	l.Keystore = to
+	l.write(t)
+	must(t, os.Rename(filepath.Join(l.Dir, "dkimbot.yaml"), filepath.Join(l.Dir, "new.yaml")))
+	l.Keystore = from
+	l.write(t)
+	l.run(t, "keystore", "copy", "--to", filepath.Join(l.Dir, "new.yaml")).want(t, 0, says)
+	must(t, os.Rename(filepath.Join(l.Dir, "new.yaml"), filepath.Join(l.Dir, "dkimbot.yaml")))
+	l.Keystore = to
+}
+
+// TestMoveToVaultBetweenSelectors: the keystore moves after the domain has moved over to other selectors. The keys
+// of the old ones move with it, so the way back to them stays open (I1).
+func TestMoveToVaultBetweenSelectors(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	files := l.Keystore
+	l.serve(t)
+	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "phase ready")
+	l.Policy += "\nselectors: [k1, k2]"
+	l.write(t)
+	l.run(t, "rotate", "--domain", "example.test", "--change-selectors", "--wait").want(t, 0,
+		"done k1: signer mx1 signs with it now")
+	l.withVault(t)
+	l.moveKeys(t, files, l.Keystore, "4 keys copied")
+	must(t, os.RemoveAll(filepath.Join(l.Dir, "keys")))
+	l.run(t, "rollback", "--domain", "example.test", "--wait").want(t, 3, "done s1: signer mx1 signs with it now",
+		"selectors: [s1, s2]")
 	l.signs(t, "example.test")
 }
