@@ -160,9 +160,9 @@ func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Durati
 	st.watchFormer(want, seen, now)
 	st.StillUsed(want, seen, lags, now)
 	st.dismissed(want, now)
-	heard(st, seen.Dismissed, lags, now)
+	until := heard(st, seen.Dismissed, lags, now)
 	was := st.Phase
-	complete := st.CompleteSwitch(want.Signers, now)
+	complete := st.CompleteSwitch(want.Signers, until)
 	st.AllLeft(was, want.Policy.Drain)
 	return complete
 }

@@ -20,24 +20,37 @@ func Dismissed(st State, listed []string) []string {
 }
 
 // heard notes what signers say that are no longer listed. One that does not sign with a key of the domain any more, or
-// did not say so before, may have done so until now, and for its lag: mail of that time is under way (I2).
-func heard(st *State, dismissed map[string]SignerSeen, lags map[string]time.Duration, now time.Time) {
+// did not say so before, may have done so until now, and for its lag: mail of that time is under way (I2). So may one
+// that says another key than it was noted with: the drain of the former counts from then (I10). It returns until when
+// the active key may have been left by one of them; now where none did.
+func heard(st *State, dismissed map[string]SignerSeen, lags map[string]time.Duration, now time.Time) (until time.Time) {
+	until = now
 	for name, s := range dismissed {
 		c, known := st.Signers[name]
 		if !known || !c.Left {
 			continue
 		}
-		ref := s.Known(*st)
+		ref, ceased := s.Known(*st), now.Add(lags[name])
 		switch {
 		case s.Err != nil || s.Unheard != nil:
 			c.Silent = true
 		case ref.Selector != "":
+			if !c.Silent && !c.Signs && c.At.Before(now) {
+				ceased = c.At // it had said so
+			}
+			left := func(s string) bool { k := st.Selector(s).Key; return k != nil && k.ID == c.KeyID && k.ID != ref.KeyID }
+			if left(st.Draining) {
+				st.drainAgain(ceased)
+			} else if left(st.Active) && ceased.After(until) {
+				until = ceased
+			}
 			c.Selector, c.KeyID, c.Silent, c.Signs = ref.Selector, ref.KeyID, false, true
 		case c.Silent || c.Signs:
-			c.At, c.Silent, c.Signs = now.Add(lags[name]), false, false
+			c.At, c.Silent, c.Signs = ceased, false, false
 		}
 		st.Signers[name] = c
 	}
+	return until
 }
 
 // Known returns the key that a signer says it signs with, if it is one that the domain has or had; else zero.

@@ -60,3 +60,45 @@ func TestHeardOfDismissed(t *testing.T) {
 		}
 	}
 }
+
+// TestDismissedLeavesKey guards I2 and I10: a signer that is no longer listed and says another key than it was noted
+// with may have signed with the former until now. Its drain counts from then, also where the switch is complete because
+// that signer was taken off, in the middle of its own.
+func TestDismissedLeavesKey(t *testing.T) {
+	long, before, now := time.Unix(1000, 0), time.Unix(5000, 0), time.Unix(9000, 0)
+	ref := func(selector, id string) rotate.SignerSeen {
+		return rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "d.example", Selector: selector}, KeyID: id}}
+	}
+	lag := now.Add(time.Minute)
+	noted := func(at time.Time, left, silent, signs bool) rotate.Confirmed {
+		return rotate.Confirmed{Selector: "s1", KeyID: "1", At: at, Left: left, Silent: silent, Signs: signs}
+	}
+	for name, c := range map[string]struct {
+		phase rotate.Phase
+		was   rotate.Confirmed
+		says  rotate.SignerSeen
+		want  time.Time // from when the drain counts
+	}{
+		"taken off in the middle of its switch": {rotate.Switching, noted(long, false, false, false), ref("s2", "2"), lag},
+		"taken off before its switch":           {rotate.Switching, noted(long, false, false, false), ref("s1", "1"), now},
+		"it had said that it signs":             {rotate.Draining, noted(long, true, false, true), ref("s2", "2"), lag},
+		"it was silent":                         {rotate.Draining, noted(long, true, true, false), ref("s2", "2"), lag},
+		"it had ceased":                         {rotate.Draining, noted(before.Add(time.Hour/2), true, false, false), ref("s2", "2"), before.Add(time.Hour / 2)},
+		"it had ceased before the switch":       {rotate.Draining, noted(long, true, false, false), ref("s2", "2"), before},
+		"it still says it":                      {rotate.Draining, noted(long, true, false, true), ref("s1", "1"), before},
+	} {
+		st := rotate.State{Phase: c.phase, Active: "s2", Draining: "s1", SwitchedAt: before,
+			Signers:   map[string]rotate.Confirmed{"mx9": c.was, "mx1": {Selector: "s2", KeyID: "2", At: before}},
+			Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: "1"}}, "s2": {Key: &rotate.Key{ID: "2"}}}}
+		if c.phase == rotate.Switching {
+			st.Active, st.Target, st.Draining = "s1", "s2", ""
+		}
+		seen := rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": ref("s2", "2")},
+			Dismissed: map[string]rotate.SignerSeen{"mx9": c.says}}
+		st.Heed(rotate.Domain{Name: "d.example", Policy: pair, Signers: []string{"mx1"}}, seen,
+			map[string]time.Duration{"mx9": time.Minute}, now)
+		if st.Draining != "s1" || !st.SwitchedAt.Equal(c.want) {
+			t.Errorf("%s: %q drains from %v; want s1 from %v", name, st.Draining, st.SwitchedAt.Unix(), c.want.Unix())
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,7 +24,8 @@ import (
 // asked with a probe message for each domain, and one that does not answer is an error.
 // Without, the tables and key files are believed, foreign lines included, and tables that OpenDKIM can't load
 // are an error, because it continues with those from before. For a domain whose last change is not
-// confirmed it is what signed before that change. A domain that is not signed for in its own name, that
+// confirmed it is what signed before that change, unless somebody took the domain out of the tables since or, with a
+// milter socket, Lag has passed. A domain that is not signed for in its own name, that
 // has no key, or whose mail the daemon turns away, is left out. A key
 // file that can't be read fails its own domain only: the error is then a
 // *signer.PartialError beside the answers for the others, or the fault itself
@@ -54,10 +56,19 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		return active, signer.Partial(failed, len(domains))
 	}
 	active, failed := s.ask(ctx, domains, s.keyring(view, marker))
-	for domain := range marker {
-		s.unconfirmed(ctx, domain, view, marker, active, failed)
+	if s.mayBeOpen() {
+		for domain := range marker {
+			s.unconfirmed(ctx, domain, view, marker, active, failed)
+		}
 	}
 	return active, signer.Partial(failed, len(domains))
+}
+
+// mayBeOpen reports whether connections may be open still that began before the last change which is not confirmed. When
+// nobody activates the key again, as of a domain that the signer was taken off, what the daemon says counts then.
+func (s *Signer) mayBeOpen() bool {
+	info, err := os.Stat(s.pendingPath())
+	return err != nil || time.Since(info.ModTime()) < s.cfg.Lag
 }
 
 // unconfirmed puts what signed before a change in the place of what it leads to, until Activate
@@ -93,7 +104,7 @@ func (s *Signer) believe(ctx context.Context, domains []string, view tablesView,
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, domain := range domains {
 		use, ok := view.Domain(domain)
-		if before, outstanding := marker[domain]; outstanding {
+		if before, outstanding := marker[domain]; outstanding && ok { // else somebody took the domain out since
 			if ok = before != nil; ok {
 				use = *before
 			}
