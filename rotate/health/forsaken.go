@@ -93,8 +93,12 @@ func (h *Check) sheltered(s string) (says string, asks bool) {
 	case s == h.Have.Target && h.Standing(h.Have.Active) == Current:
 		return "signers go back to " + h.Have.Active + " by themselves", false
 	case s == h.Have.Active && h.Have.Phase == rotate.Switching && len(h.Have.Held) > 0:
-		return fmt.Sprintf("signers were sent back to it; 'dkimbot rotate --domain %s' brings all to %s; "+
-			"or see what is said of that record", h.Want.Name, h.Have.Target), true
+		first := ""
+		if h.moves { // a rotation is refused till then, and so is the move while signers are on two selectors
+			first = fmt.Sprintf("put 'selectors: [%s]' back into the policy; then ", strings.Join(h.underRoles(), ", "))
+		}
+		return fmt.Sprintf("signers were sent back to it; %s'dkimbot rotate --domain %s' brings all to %s; "+
+			"or see what is said of that record", first, h.Want.Name, h.Have.Target), true
 	case to == "" || s != h.Have.Active:
 		return "see what is said of that record", true
 	case BetterHeld(&h.Judge, to):

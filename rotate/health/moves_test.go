@@ -36,3 +36,25 @@ func TestHintsWhereThePolicyNamesOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestHintsForSignersSentBack: signers that a person sent back, and whose mail fails, come to the other selector by a
+// rotation, which is refused as long as the policy names other selectors.
+func TestHintsForSignersSentBack(t *testing.T) {
+	for _, moves := range []bool{false, true} {
+		s := plantest.Switching()
+		s.Have.Held = []string{"mx2"}
+		s.Show("s1", plantest.ForeignRecord)
+		want := "back to it; 'dkimbot rotate --domain example.com' brings all to s2"
+		if moves {
+			s.Want.Policy.Selectors = [2]string{"n1", "n2"}
+			want = "back to it; put 'selectors: [s1, s2]' back into the policy; then 'dkimbot rotate --domain example.com' brings all to s2"
+		}
+		said := ""
+		for _, f := range s.Plan().Drift {
+			said += f.Repair + "\n"
+		}
+		if !strings.Contains(said, want) {
+			t.Errorf("moves %t: %s", moves, said)
+		}
+	}
+}
