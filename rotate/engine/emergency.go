@@ -7,6 +7,8 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
@@ -45,4 +47,27 @@ func leavesLater(j *health.Judge, steps []rotate.Step) bool {
 	copy(steps, steps[1:next+1])
 	steps[next] = revocation
 	return true
+}
+
+// stillCornered returns the revocations that came too early in this run, and do so still. Of a signer whose activation
+// failed it may turn out later in the run that it has left the key: then the revocation waits for no other run.
+func stillCornered(r *run) []rotate.Step {
+	j := r.judge()
+	return slices.DeleteFunc(slices.Clone(r.cornered), func(s rotate.Step) bool { return j.MayRevoke(s.Selector) })
+}
+
+// unexposed returns the errors of a run, and notes them, without what was said of compromised keys that signers have
+// left since.
+func unexposed(ctx context.Context, r *run) error {
+	left := finding.Without(finding.TheExposure, r.trouble)
+	if left == nil || !finding.Concerns(finding.TheExposure, r.trouble) || len(r.judge().ExposedKeys()) > 0 {
+		return r.trouble
+	}
+	r.st.LastError, r.st.Failed = fault.Text(left), rotate.FailureOf(rotate.Step{}, left)
+	if r.st.Next != nil {
+		next := *r.st.Next
+		next.Reason.Message = r.st.LastError
+		r.st.Next = &next
+	}
+	return errors.Join(left, r.save(ctx))
 }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,44 @@ func TestFlightBackIsConfirmedAnew(t *testing.T) {
 	}
 	if res.State.Phase != rotate.Switching {
 		t.Errorf("the flight is over in phase %s, and no signer has confirmed it", res.State.Phase)
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s1")
+}
+
+// TestRevokedInTheSameRun: an activation whose answer was lost is found to be in effect later in the run, when the
+// signer is asked for another reason. Then the key that it left is revoked in that run, and nobody is told that no
+// signer could be switched (I7).
+func TestRevokedInTheSameRun(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.switched(d)
+	w.trouble = failing("forget mx1") // so that something is left to be destroyed
+	w.order(d, rotate.Compromised{Selectors: []string{"s1", "s2"}})
+	w.pass(25 * time.Hour)
+	tried, leaked := false, w.state(d.Name).Selectors["s2"].Key.ID
+	w.trouble = func(op string) trouble {
+		if op == "activate mx1" && !tried {
+			tried = true
+			return lost
+		}
+		if op == "put s2" { // so that no fresh key takes its place
+			return refused
+		}
+		return fine
+	}
+	res := w.engine().Advance(context.Background(), d)
+	if !tried || res.Err == nil || !strings.Contains(res.Err.Error(), "activate mx1") {
+		t.Fatalf("the answer of mx1 was not lost: %v", res.Err)
+	}
+	st := w.state(d.Name)
+	for _, said := range []string{res.Err.Error(), st.LastError, st.Next.Reason.Message} {
+		if strings.Contains(said, "no signer could be switched") || !strings.Contains(said, "activate mx1") {
+			t.Errorf("the run says of a key that was revoked: %s", said)
+		}
+	}
+	if key := st.Selectors["s2"].Key; key.ID != leaked || key.RevokedAt.IsZero() {
+		t.Error("the key that mx1 left is not revoked in the run in which that was seen")
 	}
 	w.trouble = nil
 	w.settle(d)

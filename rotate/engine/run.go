@@ -42,6 +42,7 @@ type run struct {
 	done     []rotate.Event
 	failed   bool
 	broken   []rotate.Step            // that failed in this run
+	cornered []rotate.Step            // revocations that came before any signer had left the key
 	relied   []rotate.Step            // that failed at some DNS account, and are relied on all the same
 	trouble  error                    // why, where the run continued all the same
 	retry    *rotate.Next             // of what has failed in this run
@@ -118,7 +119,7 @@ func (r *run) advance(ctx context.Context) error {
 			return r.refused(rotate.Applied, err)
 		}
 		if r.trouble != nil {
-			steps = foresight.Unbroken(steps, r.broken, r.relied)
+			steps = foresight.Unbroken(steps, append(stillCornered(r), r.broken...), r.relied)
 		}
 		switch {
 		case len(steps) == 0 && held != nil && r.trouble == nil:
@@ -172,7 +173,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
-		err := r.trouble // it was noted when it happened
+		err := unexposed(ctx, r) // it was noted when it happened
 		flight := plan.FlightOf(r.plan.Steps, r.st, r.engine.Clock.Now())
 		if flight == nil { // else the plan says when the key is left
 			r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
@@ -259,8 +260,12 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			errs = errors.Join(errs, r.fail(ctx, s, err))
 			continue
 		}
-		errs, failed, r.broken = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err))), append(failed, s),
-			append(r.broken, s)
+		errs, failed = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err))), append(failed, s)
+		if s.Kind == rotate.Revoke && !r.judge().MayRevoke(s.Selector) {
+			r.cornered = append(r.cornered, s)
+		} else {
+			r.broken = append(r.broken, s)
+		}
 	}
 	return errors.Join(errs, held)
 }

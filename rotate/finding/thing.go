@@ -1,6 +1,8 @@
 package finding
 
 import (
+	"errors"
+
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -68,6 +70,23 @@ func Things(err error) (out []Thing) {
 // Concerns reports whether err, or a part of it, is about such a thing.
 func Concerns(kind ThingKind, err error) bool {
 	return anyThing(err, func(t *ThingError) bool { return t.About.Kind == kind })
+}
+
+// Without returns err without those of its parts that are about such a thing and have no cause of their own; nil where
+// nothing is left.
+func Without(kind ThingKind, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var left []error
+		for _, part := range joined.Unwrap() {
+			left = append(left, Without(kind, part))
+		}
+		return errors.Join(left...)
+	}
+	f := (*fault.Error)(nil)
+	if t, ok := err.(*ThingError); ok && t.About.Kind == kind && errors.As(err, &f) && f.Err == nil {
+		return nil
+	}
+	return err
 }
 
 func anyThing(err error, is func(*ThingError) bool) bool {

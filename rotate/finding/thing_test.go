@@ -47,6 +47,34 @@ func TestSaid(t *testing.T) {
 	}
 }
 
+// What is not so any more is left out of what a run says; what has a cause of its own stays.
+func TestWithout(t *testing.T) {
+	about := func(kind finding.ThingKind, err error) error {
+		return finding.WithThing(finding.Thing{Kind: kind}, err)
+	}
+	said := about(finding.TheExposure, fault.Temporary("revoke the key", nil, "wait"))
+	caused := about(finding.TheExposure, fault.Temporary("revoke the key", errors.New("the disk is full"), "wait"))
+	other := about(finding.TheKey, fault.Temporary("read the key", nil, "wait"))
+	plain := errors.New("no")
+	for title, c := range map[string]struct{ err, want error }{
+		"nothing":          {nil, nil},
+		"another error":    {plain, plain},
+		"another thing":    {other, other},
+		"it":               {said, nil},
+		"one of two":       {errors.Join(plain, said), plain},
+		"deeper":           {errors.Join(errors.Join(said), errors.Join(other, said)), other},
+		"nothing is left":  {errors.Join(said, said), nil},
+		"a cause of it":    {caused, caused},
+		"no fault":         {about(finding.TheExposure, plain), plain},
+		"before the other": {errors.Join(said, caused), caused},
+	} {
+		got := finding.Without(finding.TheExposure, c.err)
+		if (got == nil) != (c.want == nil) || got != nil && got.Error() != c.want.Error() {
+			t.Errorf("%s: %v is left; want %v", title, got, c.want)
+		}
+	}
+}
+
 // A state that a version wrote which did not know what failures and findings are about.
 func TestOlderStateReads(t *testing.T) {
 	const old = `{"domain":"example.com","revision":7,"phase":"ready","active":"s1","failures":2,` +

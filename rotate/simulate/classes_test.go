@@ -95,10 +95,11 @@ func TestOnceRed(t *testing.T) {
 		}},
 		{"", []uint64{1778}}, // a key was revoked once more over the fresh one
 		{"all,changes", []uint64{
-			8868, // a record that was removed after a move came back in the next one
-			9670, // a clock that ran ahead kept the key of a selector that was left for years
-			9606, // the key beside an adopted one was of another kind than a signer with one algorithm takes
-			9868, // a rollback gave up the move from before a domain was purged and taken back
+			8868,  // a record that was removed after a move came back in the next one
+			9670,  // a clock that ran ahead kept the key of a selector that was left for years
+			9606,  // the key beside an adopted one was of another kind than a signer with one algorithm takes
+			9868,  // a rollback gave up the move from before a domain was purged and taken back
+			10684, // a signer was found to have left a compromised key after its revocation had come too early
 		}},
 		{"all,changes,agents", []uint64{
 			8013, // a record that signers had left was published again while they did not answer
