@@ -15,7 +15,8 @@ func (r *run) drifted() []rotate.Event {
 		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer},
 			outcome, f.Message))
 	}
-	noticed, over := r.st.Found(health.Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
+	now := r.engine.Clock.Now()
+	noticed, over := r.st.Found(health.Drift(now, r.want, r.st, r.seen), now)
 	for _, f := range noticed {
 		if !f.Is(r.plan.Stop) {
 			report(f, codes.OutcomeNoticed)

@@ -140,3 +140,16 @@ func TestForsakenForOneThatIsFresh(t *testing.T) {
 		t.Errorf("signers left %s after resolvers knew the other one, %s after the record came", late, w.now.Sub(began))
 	}
 }
+
+// TestForsakenSaysWhen: where no signer could go yet, nobody is told that they wait for resolvers which know the record.
+func TestForsakenSaysWhen(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(9 * day)
+	w.spoil("s1", plantest.ForeignRecord)
+	w.trouble = failing("activate mx1", "activate mx2")
+	res := w.engine().Advance(t.Context(), d)
+	if len(res.State.Drift) == 0 || res.State.Drift[0].Repair != "signers go to s2 by themselves" {
+		t.Errorf("%v; %+v", res.Err, res.State.Drift)
+	}
+}

@@ -18,8 +18,8 @@ import (
 // Drift compares what is there with what should be, and says of each difference
 // what dkimbot does about it: what Plan plans. It reads nothing and changes
 // nothing. A domain for which nothing was done yet can't differ.
-func Drift(want rotate.Domain, have rotate.State, seen rotate.Observation) []finding.Finding {
-	return (&Check{*NewJudge(time.Time{}, want, have, seen)}).Drift()
+func Drift(now time.Time, want rotate.Domain, have rotate.State, seen rotate.Observation) []finding.Finding {
+	return (&Check{*NewJudge(now, want, have, seen)}).Drift()
 }
 
 // Drift returns what is not as it should be.

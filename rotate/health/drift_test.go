@@ -328,7 +328,7 @@ func TestDrift(t *testing.T) {
 			if tt.change != nil {
 				tt.change(s)
 			}
-			found := health.Drift(s.Want.Domain, s.Have, s.Seen)
+			found := health.Drift(s.Now, s.Want.Domain, s.Have, s.Seen)
 			if got := plantest.Findings(found); got != tt.want {
 				t.Errorf("found %q, want %q", got, tt.want)
 			}

@@ -83,7 +83,7 @@ func TestRewrittenSays(t *testing.T) {
 		return func(j *health.Judge) any { return strings.Contains(said(j).(string), piece) }
 	}
 	drift := func(j *health.Judge) any {
-		for _, f := range health.Drift(j.Want, j.Have, j.Seen) {
+		for _, f := range health.Drift(j.Now, j.Want, j.Have, j.Seen) {
 			if f.Code == codes.RecordRewritten {
 				return strings.Contains(f.Message, "unless its i=")
 			}

@@ -20,7 +20,7 @@ func TestSignerWordsAreTrue(t *testing.T) {
 			s := &scene{}
 			stage.Change(s)
 			first.Change(s)
-			for _, f := range health.Drift(s.Want.Domain, s.Have, s.Seen) {
+			for _, f := range health.Drift(s.Now, s.Want.Domain, s.Have, s.Seen) {
 				if f.Code != codes.SignerStrays {
 					continue
 				}
@@ -55,7 +55,7 @@ func TestKeyGivenUpIsNotMissed(t *testing.T) {
 		[]string{sel.Key.ID}, true
 	sel.Key, s.Have.Target = nil, "s2"
 	s.Show("s1", "v=DKIM1; k=ed25519; p=")
-	found := health.Drift(s.Want.Domain, s.Have, s.Seen)
+	found := health.Drift(s.Now, s.Want.Domain, s.Have, s.Seen)
 	if len(found) != 1 || found[0].Code != codes.SignerStrays ||
 		!strings.Contains(found[0].Message, "its mail fails, because the key was revoked") ||
 		!strings.Contains(found[0].Repair, "the key of s2") {
@@ -70,7 +70,7 @@ func TestStaleSignerVerifies(t *testing.T) {
 	s.Hold("s1", plantest.Keys()[3].ID(), 8)
 	s.Show("s1", plantest.Record(plantest.Keys()[3]))
 	s.Drift("s1", plantest.Keys()[3].ID(), "mx1", "mx2")
-	for _, f := range health.Drift(s.Want.Domain, s.Have, s.Seen) {
+	for _, f := range health.Drift(s.Now, s.Want.Domain, s.Have, s.Seen) {
 		if f.Signer != "" && !strings.Contains(f.Message, "its mail verifies, because DNS shows that key") {
 			t.Errorf("%s", f.Message)
 		}
@@ -82,7 +82,7 @@ func TestStaleSignerVerifies(t *testing.T) {
 func TestForeignRecordInUse(t *testing.T) {
 	s := plantest.Ready()
 	repair := func() string {
-		for _, f := range health.Drift(s.Want.Domain, s.Have, s.Seen) {
+		for _, f := range health.Drift(s.Now, s.Want.Domain, s.Have, s.Seen) {
 			if f.Code == codes.RecordForeign {
 				return f.Repair
 			}
