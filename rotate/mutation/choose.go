@@ -10,11 +10,14 @@ import (
 // words are the types that the planner, the transitions and the steps are written in. A
 // function that has to do with one of them is one of theirs, in whichever file it stands.
 var words = []string{"planner", "view", "Judge", "Check", "health", "draft", "order", "Adopter", "run", "forecast", "Compromised",
-	"Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan"}
+	"Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan", "Step", "SelectorSeen"}
+
+// wholly are packages of which each function is one of theirs.
+var wholly = []string{"plan", "order", "adoption", "health", "observe"}
 
 // decides reports whether a function belongs to the planner, the transitions or the steps.
 func decides(pkg string, fn *ast.FuncDecl) bool {
-	found := pkg == "plan" || pkg == "order" || pkg == "adoption"
+	found := slices.Contains(wholly, pkg)
 	look := func(fields *ast.FieldList) {
 		if fields == nil {
 			return
