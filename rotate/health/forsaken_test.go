@@ -180,8 +180,16 @@ func TestShelteredSays(t *testing.T) {
 		return ""
 	}
 	const see = "see what is said of that record true"
+	sentBack := func(s *scene) { s.Have.Held = []string{"mx1", "mx2"}; s.Sign("s1", "mx1", "mx2") }
+	first := func(s *scene) { s.Sign("s2", "mx1", "mx2") }
+	both := func(s *scene) { foreignAt("s1")(s); foreignAt("s2")(s) }
+	const back = "all mail of example.com: signers go back to s1 by themselves false"
 	hold(t, map[string]verdict{
-		"all": {plantest.Ready, changes(foreignAt("s1")), says, "all mail of example.com: signers go to s2 by themselves false"},
+		"at the target":               {plantest.Switching, changes(first, foreignAt("s2")), says, back},
+		"at the target, and at both":  {plantest.Switching, changes(first, both), says, "all mail of example.com: " + see},
+		"in a switch":                 {plantest.Switching, changes(func(s *scene) { s.Sign("s1", "mx1", "mx2") }, foreignAt("s1")), says, "all mail of example.com: signers go to s2 by themselves false"},
+		"in a switch, they were sent": {plantest.Switching, changes(sentBack, foreignAt("s1")), says, "all mail of example.com: signers were sent back to it; 'dkimbot rotate --domain example.com' brings all to s2; or see what is said of that record true"},
+		"all":                         {plantest.Ready, changes(foreignAt("s1")), says, "all mail of example.com: signers go to s2 by themselves false"},
 		"one": {plantest.Ready, changes(foreignAt("s1"), strays("s2", 1, "mx1")), says,
 			"mail of example.com through mx2: signers go to s2 by themselves false"},
 		"nobody": {plantest.Ready, changes(foreignAt("s1"), nothing), says, ""},
