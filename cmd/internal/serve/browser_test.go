@@ -14,6 +14,10 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // browser opens a Chromium without a window, which notes what it asks for and complains of.
@@ -105,8 +109,12 @@ const brokenWords = `(() => { const broken = [];
 func TestPagesInABrowser(t *testing.T) {
 	now := time.Now()
 	m := NewMetrics("1")
-	m.Register(func(context.Context) (Fleet, error) { return shown(now, 250), nil }, func() int { return 0 }, quiet)
-	s, err := Listen("127.0.0.1:0", nil, m, Health{}, detailOf(shown(now, 250)), quiet)
+	fleet := shown(now, 250)
+	long := strings.Repeat("a long story of a record that is not ours ", 5)
+	fleet.States = append(fleet.States, rotate.State{Domain: "mail.example.test", Phase: rotate.Ready, Drift: []finding.Finding{
+		{Code: codes.KeyMissing, Message: long, Repair: long, Asks: true, Since: now}}})
+	m.Register(func(context.Context) (Fleet, error) { return fleet, nil }, func() int { return 0 }, quiet)
+	s, err := Listen("127.0.0.1:0", nil, m, Health{}, detailOf(fleet), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +129,9 @@ func TestPagesInABrowser(t *testing.T) {
 			}
 			if got := b.says(t, brokenWords); width < 640 && got != "" {
 				t.Errorf("%s breaks words on %d columns: %s", path, width, got)
+			}
+			if got := b.says(t, strings.Replace(brokenWords, "'td'", "'td.name'", 1)); got != "" {
+				t.Errorf("%s breaks names of domains on %d columns: %s", path, width, got)
 			}
 			if got := b.says(t, "document.querySelectorAll('h1').length + document.title"); !strings.HasPrefix(got, "1") ||
 				!strings.HasSuffix(got, " - dkimbot") {
