@@ -92,8 +92,11 @@ func (s *Store) rights(ctx context.Context, c *api.Client, name dkim.Name) error
 	_, err = s.send(ctx, c, "data", name, map[string]any{
 		"data": map[string]any{}, "options": map[string]any{"cas": newest + 1}, // what is to follow is not there
 	})
-	if status(err) == http.StatusBadRequest && said(err, "check-and-set parameter did not match") {
+	if status(err) != http.StatusBadRequest || !said(err, "check-and-set parameter did not match") {
+		return s.needs(capability, "data", name, err)
+	}
+	if found != nil {
 		return nil
 	}
-	return s.needs(capability, "data", name, err)
+	return s.capable(ctx, c, name, "update") // no request proves that for a name where nothing stands
 }

@@ -24,17 +24,21 @@ func TestCheckNamesTheRight(t *testing.T) {
 	srv := vaulttest.Start(t)
 	const all = `path "%[1]s/data/dkim/*" { capabilities = ["create", "read", "update"] }
 		path "%[1]s/destroy/dkim/*" { capabilities = ["update"] }`
+	const mayAsk = ` path "sys/capabilities-self" { capabilities = ["update"] }` // as Vault's default policy allows
 	for title, c := range map[string]struct {
 		hcl, hint string
 		second    bool // a key is there already
 	}{
 		"all":               {all, "", false},
+		"all, and may ask":  {all + mayAsk, "", false},
 		"all, a second key": {all, "", true},
 		"for one key":       {strings.ReplaceAll(all, "/*", "/example.com/s1"), "", false},
 		"no read": {strings.Replace(all, `"read", `, "", 1),
 			`must allow "read" on %[1]s/data/dkim/example.com/s1`, false},
 		"no create": {strings.Replace(all, `"create", `, "", 1),
 			`must allow "create" on %[1]s/data/dkim/example.com/s1`, false},
+		"no update, before the first key": {strings.Replace(all, `, "update"`, "", 1) + mayAsk,
+			`must allow "update" on %[1]s/data/dkim/example.com/s1`, false},
 		"no update": {strings.Replace(all, `, "update"`, "", 1),
 			`must allow "update" on %[1]s/data/dkim/example.com/s1`, true},
 		"no destroy": {strings.Replace(all, "destroy", "delete", 1),

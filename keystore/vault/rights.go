@@ -72,3 +72,24 @@ func (s *Store) mayFollow(ctx context.Context, c *api.Client, name dkim.Name, ve
 	}
 	return nil // the read back says more
 }
+
+// capable asks Vault what the token may do; where it may not ask, the write will say.
+func (s *Store) capable(ctx context.Context, c *api.Client, name dkim.Name, verb string) error {
+	at := s.path("data", name)
+	may, err := limited(ctx, s.cfg.Timeout, func(ctx context.Context) ([]string, error) {
+		return c.Sys().CapabilitiesSelfWithContext(ctx, at)
+	})
+	if refused := status(err); refused >= 400 && refused < 500 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, word := range may {
+		if word == verb || word == "root" {
+			return nil
+		}
+	}
+	return &rightError{verb, at, &api.ResponseError{StatusCode: http.StatusForbidden,
+		Errors: []string{"the token has no such right"}}}
+}

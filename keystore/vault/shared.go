@@ -144,7 +144,7 @@ func (a *Shared) MayWrite(ctx context.Context, name dkim.Name) error {
 			return a.at.needs("read", "data", name, err)
 		}
 		if a.at.place.Unversioned {
-			return a.capable(ctx, c, name, a.verb(is))
+			return a.at.capable(ctx, c, name, a.verb(is))
 		}
 		_, err = a.at.send(ctx, c, "data", name, map[string]any{
 			"data": map[string]any{}, "options": map[string]any{"cas": is.Version + 1}, // it is not there
@@ -158,25 +158,4 @@ func (a *Shared) MayWrite(ctx context.Context, name dkim.Name) error {
 		return a.at.explain(ctx, "write "+a.at.path("", name)+" in Vault", name, err)
 	}
 	return nil
-}
-
-// capable asks Vault what the token may do; where it may not ask, the write will say.
-func (a *Shared) capable(ctx context.Context, c *api.Client, name dkim.Name, verb string) error {
-	at := a.at.path("data", name)
-	may, err := limited(ctx, a.at.cfg.Timeout, func(ctx context.Context) ([]string, error) {
-		return c.Sys().CapabilitiesSelfWithContext(ctx, at)
-	})
-	if status(err) == http.StatusForbidden {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, word := range may {
-		if word == verb || word == "root" {
-			return nil
-		}
-	}
-	return &rightError{verb, at, &api.ResponseError{StatusCode: http.StatusForbidden,
-		Errors: []string{"the token has no such right"}}}
 }
