@@ -77,13 +77,16 @@ func openMailbox(ctx context.Context, r Receive, password string, patience time.
 	conn := &metered{Conn: raw}
 	m := &mailbox{conn: conn, patience: patience, stop: context.AfterFunc(ctx, func() { conn.Close() })}
 	conn.left.Store(mostList)
-	conn.SetDeadline(time.Now().Add(loginTime))
-	if err := m.login(ctx, conn, secure, host, r, password); err != nil {
+	over := within(loginTime, conn)
+	err = m.login(ctx, conn, secure, host, r, password)
+	if over() {
+		err = fmt.Errorf("the server did not open the mailbox within %v", loginTime)
+	}
+	if err != nil {
 		m.close()
 		conn.Close()
 		return nil, err
 	}
-	conn.SetDeadline(time.Time{})
 	return m, nil
 }
 

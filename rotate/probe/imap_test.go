@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -46,6 +47,30 @@ func TestOddIMAP(t *testing.T) {
 	}
 }
 
+// TestMailboxNotReady: a server that says nothing before the mailbox is open keeps nobody waiting, though the library
+// would wait without end.
+func TestMailboxNotReady(t *testing.T) {
+	_, ca := certificate(t)
+	for _, at := range []string{"LOGIN", "SELECT", "STARTTLS"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			r := Receive{IMAP: "imap://" + oddIMAP(t, at, ""), Username: "probe", Password: settings.Inline(secret), Mailbox: "INBOX"}
+			if at == "STARTTLS" {
+				r.CAFile = ca
+			}
+			m, err := openMailbox(ctx, r, secret, time.Minute)
+			if err == nil {
+				m.close()
+			}
+			if err == nil || !strings.Contains(err.Error(), "did not open the mailbox within 30s") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // oddIMAP starts a server that is well until a command comes that it answers over and over, or not at all.
 func oddIMAP(t *testing.T, stops, with string) (address string) {
 	t.Helper()
@@ -68,7 +93,7 @@ func oddIMAP(t *testing.T, stops, with string) (address string) {
 
 func serveOddly(conn net.Conn, stops, with string) {
 	defer conn.Close()
-	fmt.Fprint(conn, "* OK [CAPABILITY IMAP4rev1] ready\r\n")
+	fmt.Fprint(conn, "* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n")
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
 		tag, command, _ := strings.Cut(lines.Text(), " ")
 		switch {

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -46,8 +47,12 @@ func (c *Config) connect(ctx context.Context, password string, startTLS bool) (*
 		return nil, err
 	}
 	m := &mailer{conn: conn, stop: context.AfterFunc(ctx, func() { conn.Close() })}
+	over := within(loginTime, conn)
 	if err = m.greet(ctx, c, host, secure, startTLS); err == nil && c.Username != "" {
 		err = m.login(c.Username, password)
+	}
+	if over() {
+		err = notReady(secure)
 	}
 	if err != nil {
 		m.close()
@@ -56,13 +61,21 @@ func (c *Config) connect(ctx context.Context, password string, startTLS bool) (*
 	return m, nil
 }
 
+// notReady is the error of a server that could not be given a message in time.
+func notReady(secure bool) error {
+	if secure {
+		return fmt.Errorf("the server was not ready within %v", loginTime)
+	}
+	return fmt.Errorf("the server was not ready within %v; one that expects TLS from the start, as at port 465, needs "+
+		"smtps://", loginTime)
+}
+
 // greet begins the conversation. With a password it is encrypted, unless the server is on this machine and has no TLS.
 func (m *mailer) greet(ctx context.Context, c *Config, host string, secure, startTLS bool) error {
 	crypt, err := tlsConfig(host, c.CAFile)
 	if err != nil {
 		return err
 	}
-	m.conn.SetDeadline(time.Now().Add(loginTime))
 	needed := !secure && (c.Username != "" || c.CAFile != "")
 	conn := m.conn
 	switch {
@@ -82,7 +95,6 @@ func (m *mailer) greet(ctx context.Context, c *Config, host string, secure, star
 	if err := m.client.Hello("localhost"); err != nil {
 		return err
 	}
-	m.conn.SetDeadline(time.Time{})
 	if offers, _ := m.client.Extension("STARTTLS"); offers && needed && !startTLS {
 		if _, encrypted := m.client.TLSConnectionState(); !encrypted {
 			return errOffersTLS

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -40,6 +41,20 @@ func tlsConfig(host, caFile string) (*tls.Config, error) {
 		return nil, errors.New("ca_file " + caFile + " holds no certificate")
 	}
 	return c, nil
+}
+
+// within closes a connection that is not ready for its purpose in time: the libraries for SMTP and IMAP set deadlines of
+// their own, of minutes or none, in the place of any that is set before. over says whether it was closed.
+func within(most time.Duration, conn net.Conn) (over func() bool) {
+	var late atomic.Bool
+	timer := time.AfterFunc(most, func() {
+		late.Store(true)
+		conn.Close()
+	})
+	return func() bool {
+		timer.Stop()
+		return late.Load()
+	}
 }
 
 func encrypt(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, error) {
