@@ -86,7 +86,7 @@ func (p *Provider) call(ctx context.Context, rec dkim.TXT, ask asking, leave fun
 	}
 	if err != nil && context.Cause(ctx) == errTooSlow {
 		return transient(fmt.Errorf("no answer within %s: %w", p.timeout, err),
-			"check that the provider can be reached; the record may have been changed all the same")
+			"check that the provider can be reached; the record may have been changed nevertheless")
 	}
 	return err
 }

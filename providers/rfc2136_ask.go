@@ -95,7 +95,7 @@ func (e *unsignedError) Error() string {
 func (e *unsignedError) failure() *failure {
 	f := permanent(e, fmt.Sprintf("let the provider's server be the name server itself, with TSIG: "+
 		"what answers at %s is something else, or something on the way changes answers; "+
-		"the record may have been changed all the same", e.server))
+		"the record may have been changed nevertheless", e.server))
 	f.code = codes.UnsignedAnswer
 	return f
 }

@@ -340,7 +340,7 @@ func (h *hostedZones) lookUp(ctx context.Context, zone string) (hostedZone, erro
 	case len(public) == 0:
 		return hostedZone{}, permanent(
 			fmt.Errorf("the hosted zone %s is private: the world can't see it", idOf(all[0])),
-			"make a public zone, or set hosted_zone_id at the provider to write into the private one all the same",
+			"make a public zone, or set hosted_zone_id at the provider to write into the private one",
 		)
 	case len(public) > 1:
 		return hostedZone{}, permanent(

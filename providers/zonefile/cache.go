@@ -86,7 +86,7 @@ func (c *zoneCache) logFlaws(path string, err error, flaws []*master.Flaw) {
 	}
 	for i, f := range flaws {
 		if i == maxNamed {
-			c.log.Error("further records can't be read", "file", path, "count", len(flaws)-i)
+			c.log.Error("more records can't be read", "file", path, "count", len(flaws)-i)
 			break
 		}
 		c.log.Error("a record can't be read: queries for it are answered with SERVFAIL, the rest of the zone is served",

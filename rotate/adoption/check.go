@@ -93,14 +93,15 @@ func (p *Adopter) managed(what string) error {
 		return fault.Refuse(codes.StaleState, what+", and the keystore holds a newer key than its state knows",
 			"restore a newer copy of the state database; or "+health.Believe(p.Want.Name))
 	}
-	return fault.Refuse(codes.ManagedAlready, what, "leave it to dkimbot; 'dkimbot rotate --domain "+p.Want.Name+
-		"' carries on, or replaces the key that signs")
+	return fault.Refuse(codes.ManagedAlready, what,
+		"nothing has to be adopted there; 'dkimbot rotate --domain "+p.Want.Name+
+			"' continues it, or replaces the key that signs")
 }
 
 // signersKnown refuses when it is not clear which of the keys the signers use.
 func (p *Adopter) signersKnown(a rotate.Adoption) error {
 	if len(p.Want.Signers) == 0 {
-		return fault.Refuse(codes.NoSigners, "nothing is named that signs mail for "+p.Want.Name,
+		return fault.Refuse(codes.NoSigners, "no signer is named for "+p.Want.Name,
 			"name at least one signer in the domain's configuration")
 	}
 	var given, say []string
@@ -111,7 +112,7 @@ func (p *Adopter) signersKnown(a rotate.Adoption) error {
 		return fault.Refuse(codes.ActiveNotAdopted,
 			fmt.Sprintf("%s is named as the selector that signs for %s, and its key is not among those to adopt (%s)", a.Active,
 				p.Want.Name, strings.Join(given, ", ")),
-			"give its key, too, or name one of those")
+			"give its key too, or name one of these")
 	}
 	if p.signs(a) != "" {
 		return nil
@@ -128,16 +129,16 @@ func (p *Adopter) signersKnown(a rotate.Adoption) error {
 		}
 	}
 	what, active := fmt.Sprintf("adopt %s of %s: ", strings.Join(given, " and "), p.Want.Name),
-		fmt.Sprintf("--active %s; every signer is then given its key", given[0])
+		fmt.Sprintf("--active %s; dkimbot gives its key to every signer then", given[0])
 	if s := p.storedInUse(a); s != "" {
 		return fault.Refuse(codes.ActiveUnclear, what+
 			fmt.Sprintf("every signer signs with %s and key %s, which the keystore holds and DNS does not show, "+
 				"so that mail fails", s, dkim.ShortID(a.Stored[s])),
 			fmt.Sprintf("publish the record of that key at %s again, as it was, and adopt then; "+
-				"or say that another one is to sign from now on, as in %s", p.Name(s), active))
+				"or name another one that shall sign from now on: %s", p.Name(s), active))
 	}
 	return fault.Refuse(codes.ActiveUnclear, what+"the signers don't all use one of the keys to adopt: "+
-		strings.Join(say, "; "), "say which one is to sign from now on, as in "+active)
+		strings.Join(say, "; "), "name the one that shall sign from now on: "+active)
 }
 
 // shownInDNS refuses a key that DNS does not show, alone and on every server.
@@ -155,11 +156,11 @@ func (p *Adopter) shownInDNS(k dkim.SigningKey) error {
 			"no receiver can use a key without a record: leave it, and run 'dkimbot rotate --domain "+p.Want.Name+"'")
 	case !sight.Complete:
 		return fault.Refuse(codes.RecordUnsettled, what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "),
-			"try again when all of them do")
+			"try again when every server shows the same")
 	case len(sight.Values) > 1:
 		return fault.Refuse(codes.TwoRecords,
 			fmt.Sprintf("%sDNS shows %d records there, where only one may stand: %s", what, len(sight.Values),
-				dkim.Brief(sight.Values)), "remove those that are not of key "+dkim.ShortID(k.Key.ID()))
+				dkim.Brief(sight.Values)), "remove all but the one of key "+dkim.ShortID(k.Key.ID()))
 	}
 	record, err := dkim.ParseRecord(sight.Values[0])
 	switch {
@@ -172,7 +173,7 @@ func (p *Adopter) shownInDNS(k dkim.SigningKey) error {
 				p.Want.Name+"'")
 	case record.Key.ID() != k.Key.ID():
 		return fault.Refuse(codes.OtherKey,
-			fmt.Sprintf("%sDNS shows key %s, and the key given is %s", what, dkim.ShortID(record.Key.ID()),
+			fmt.Sprintf("%sDNS shows key %s, but the given key is %s", what, dkim.ShortID(record.Key.ID()),
 				dkim.ShortID(k.Key.ID())), "give the key that the signers use now; its public half is what DNS shows")
 	}
 	return nil
@@ -189,5 +190,5 @@ func (p *Adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 		fmt.Sprintf("adopt %s: the keystore holds another key there (version %d, %s)", k.Name, seen.Version,
 			dkim.ShortID(seen.KeyID)),
 		"if dkimbot's state was lost, adopt what the keystore holds, with --from-keystore; "+
-			"else find out who wrote it and take it away")
+			"else find out who wrote it and remove it")
 }

@@ -77,7 +77,7 @@ func (c Conditions) changed(have rotate.State, seen rotate.Observation) (why []r
 		why = append(why, rotate.Reason{Code: code, Message: fmt.Sprintf(format, args...)})
 	}
 	if have.Revision != c.Revision && have.Basis() != c.State {
-		say(codes.StateMoved, "the state of %s has moved on from revision %d to %d", domain, c.Revision, have.Revision)
+		say(codes.StateMoved, "the state of %s has changed from revision %d to %d", domain, c.Revision, have.Revision)
 	}
 	for _, s := range slices.Sorted(maps.Keys(seen.Selectors)) {
 		name, is := dkim.Name{Domain: domain, Selector: s}, seen.Selectors[s]
@@ -98,7 +98,7 @@ func (c Conditions) changed(have rotate.State, seen rotate.Observation) (why []r
 		if before, asked := c.Signers[s]; seen.Signers[s].Err != nil {
 			unknown = first(unknown, seen.Signers[s].Err)
 		} else if after := now.Signers[s]; !asked || before != after {
-			say(codes.SignerChanged, "signer %s %s; when the plan was made it was: %s", s, after,
+			say(codes.SignerChanged, "signer %s now %s; when the plan was made: %s", s, after,
 				orUnknown(before.String(), asked))
 		}
 	}
@@ -129,7 +129,7 @@ func (s SignsWith) String() string {
 
 func orUnknown(s string, known bool) string {
 	if !known {
-		return "not known, since it could not be asked"
+		return "unknown, it could not be asked"
 	}
 	return s
 }

@@ -138,7 +138,7 @@ func (g *Grant) Permitted(domain string, steps []rotate.Step) ([]rotate.Step, er
 	if g.moved {
 		return nil, Stale(g.PlanID, domain,
 			[]rotate.Reason{{Code: codes.StateMoved,
-				Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", domain)}})
+				Message: fmt.Sprintf("somebody else has changed %s since this plan was started", domain)}})
 	}
 	for _, s := range steps {
 		if !g.open(s) {

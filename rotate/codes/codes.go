@@ -24,7 +24,7 @@ const (
 	UnknownSigner    Code = "unknown-signer"    // the named signer does not sign for the domain
 	UnknownSelector  Code = "unknown-selector"  // the domain has no key at the named selector
 	NoKeyYet         Code = "no-key-yet"        // the selector has no key yet
-	NoSigners        Code = "no-signers"        // nothing is named that signs mail for the domain
+	NoSigners        Code = "no-signers"        // no signer is named for the domain
 	SelectorsChanged Code = "selectors-changed" // the policy names other selectors than those under management
 	SelectorsKept    Code = "selectors-kept"    // other selectors were asked for, and the policy names the same
 	SelectorsOverlap Code = "selectors-overlap" // the policy names a selector whose key mail may still need

@@ -85,7 +85,7 @@ func TestApplyOvertaken(t *testing.T) {
 		w.trouble = nil
 	}
 	res = w.engine().Apply(context.Background(), d, a, engine.Patience{Most: time.Hour}, overtake)
-	wantStale(t, res.Err, "somebody else has worked on example.com since this plan was begun")
+	wantStale(t, res.Err, "somebody else has changed example.com since this plan was started")
 	if kinds(res.Left) != "activate s1mx1" {
 		t.Errorf("left %s", kinds(res.Left))
 	}

@@ -134,7 +134,7 @@ func TestApplyStale(t *testing.T) {
 			if res := w.settle(*d); res.Err != nil {
 				t.Fatal(res.Err)
 			}
-		}, "the state of example.com has moved on from revision"},
+		}, "the state of example.com has changed from revision"},
 		"record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s2", "") },
 			"DNS shows something else at s2._domainkey.example.com than when the plan was made: no record"},
 		"foreign record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s1", plantest.ForeignRecord) },
@@ -146,11 +146,11 @@ func TestApplyStale(t *testing.T) {
 			"; when the plan was made it was version 1, "},
 		"signer": {func(_ *testing.T, w *world, _ *wish) {
 			w.hosts["mx2"].stop()
-		}, "signer mx2 does not sign; when the plan was made it was: signs with s1, key "},
+		}, "signer mx2 now does not sign; when the plan was made: signs with s1, key "},
 		"another signer": {func(_ *testing.T, w *world, d *wish) {
 			w.addHost("mx3")
 			d.Signers = []string{"mx1", "mx2", "mx3"}
-		}, "signer mx3 does not sign; when the plan was made it was: not known, since it could not be asked"},
+		}, "signer mx3 now does not sign; when the plan was made: unknown, it could not be asked"},
 	} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")

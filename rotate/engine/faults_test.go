@@ -23,7 +23,7 @@ func TestFaultsOfSteps(t *testing.T) {
 		},
 		"a zone whose signatures ran out": func(w *world, _ *wish) {
 			w.shows = func(s *rotate.Sight) {
-				s.Complete, s.Bogus = false, []string{"ns1.example.net (192.0.2.1): its signature ran out"}
+				s.Complete, s.Bogus = false, []string{"ns1.example.net (192.0.2.1): its signature expired"}
 			}
 		},
 		"another key when it is read again": func(w *world, _ *wish) {

@@ -24,8 +24,8 @@ func (r *run) wait(ctx context.Context, err error) error {
 	standby := r.want.Policy.Other(r.st.Active)
 	if r.left.Asked || r.grant != nil {
 		return r.refused("", fault.Refuse(codes.Threshold,
-			fmt.Sprintf("begin %s of %s: %v", plan.ChangeWords(codes.ActionRotate, standby), r.want.Name, held),
-			"try again "+held.When+", or begin it now all the same with "+rotate.FlagCounts))
+			fmt.Sprintf("start %s of %s: %v", plan.ChangeWords(codes.ActionRotate, standby), r.want.Name, held),
+			"try again "+held.When+", or start it now with "+rotate.FlagCounts))
 	}
 	why := rotate.Reason{Code: codes.Limit, Message: plan.ChangeWords(codes.ActionRotate, standby) +
 		" waits: " + held.Error()}

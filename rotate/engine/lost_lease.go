@@ -75,6 +75,6 @@ func (r *run) outlived(ctx context.Context, err error) error {
 	r.late = true
 	return &fault.Error{Kind: fault.Transient, Code: codes.LeaseLost, Err: errors.Join(lease.BesideLoss(err), noted),
 		What: what + ": it may have come after the lease had passed to another process",
-		Hint: "the domain is looked at again at once, and put right; 'dkimbot status --domain " + r.want.Name +
+		Hint: "dkimbot checks the domain again at once, and repairs it; 'dkimbot status --domain " + r.want.Name +
 			"' says where it stands"}
 }

@@ -53,7 +53,7 @@ func (r byMail) unused(ctx context.Context, name string, signer *batchedSigner,
 	case err != nil && spares:
 		return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 			What: fmt.Sprintf("%s of %s: no mail of signer %s shows which key it uses", what, r.name(selector), name),
-			Hint: "see to it that a probe succeeds, or take probe out of the signer's configuration; nothing was changed"}
+			Hint: "make a probe succeed, or take probe out of the signer's configuration; nothing was changed"}
 	case err == nil && slices.ContainsFunc(seen.Keys, func(k dkim.Ref) bool {
 		return k.Selector == selector && (k.KeyID == keyID || k.KeyID == "")
 	}):

@@ -148,7 +148,7 @@ func TestAskedBeyondCounts(t *testing.T) {
 			t.Errorf("the domain is left with %d failures, %q, next %+v", st.Failures, st.LastError, st.Next)
 		}
 		if st.Revision != held[0].State.Revision {
-			t.Errorf("the state has moved on from revision %d to %d: plans for the domain would be stale",
+			t.Errorf("the state has changed from revision %d to %d: plans for the domain would be stale",
 				held[0].State.Revision, st.Revision)
 		}
 		all[2].Ignore.Counts = true

@@ -237,7 +237,7 @@ func TestWitnesses(t *testing.T) {
 		d.Asked = true
 	}
 	want := []string{
-		"example.com  refused: wait for the other process, or end it, and try again, since nothing was noted: " +
+		"example.com  refused: wait for the other process, or stop it, and try again; nothing was changed: " +
 			"its lease is taken over at once when it is known to be dead, else 1m30s after it was last renewed",
 		"example.com activate failed: this is a test",
 	}

@@ -132,5 +132,5 @@ func Misnamed(want rotate.Domain, have rotate.State) error {
 	}
 	return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over from the selectors %s, and its policy names %s",
 		want.Name, strings.Join(have.Origin.Pair[:], " and "), strings.Join(named, " and ")),
-		"'dkimbot rollback --domain "+want.Name+"' gives the move up; or put the new selectors back into its policy")
+		"'dkimbot rollback --domain "+want.Name+"' cancels the move; or put the new selectors back into its policy")
 }

@@ -61,7 +61,7 @@ func (v dismissed) signsAs(name, s, keyID string) bool {
 // since says when a signer was taken off the list, where that is known.
 func (v dismissed) since(name string) string {
 	if c := v.Have.Signers[name]; c.Left {
-		return " since " + c.At.UTC().Format(time.RFC3339)
+		return " (since " + c.At.UTC().Format(time.RFC3339) + ")"
 	}
 	return ""
 }
@@ -138,7 +138,7 @@ func (h *Check) LeftOver(name string) *finding.Finding {
 		}
 	}
 	sel := h.Have.Selector(c.Selector)
-	f.Repair = "see to it that it does not sign any more, or list it again"
+	f.Repair = "make sure that it does not sign any more, or list it again"
 	then := "fails once that key is replaced"
 	switch last := len(sel.Past) - 1; {
 	case h.inUse(c) && sel.Key.GivenUp():

@@ -136,9 +136,9 @@ func TestDrift(t *testing.T) {
 		"a broken signature": {plantest.Ready, func(s *scene) {
 			s.Lag("s2")
 			seen := s.Seen.Selectors["s2"]
-			seen.Sight.Bogus = []string{"ns1: its signature ran out"}
+			seen.Sight.Bogus = []string{"ns1: its signature expired"}
 			s.Seen.Selectors["s2"] = seen
-		}, "record-bogus s2!", "its signature ran out"},
+		}, "record-bogus s2!", "its signature expired"},
 		"signers sign with a revoked key": {plantest.Ready, func(s *scene) { dead(s); s.Lag("s2") },
 			"mail-fails s1!, servers-differ s2", "all mail of example.com fails now"},
 		"signers sign with a revoked key, a server is behind": {plantest.Ready, func(s *scene) { behind(s); s.Lag("s2") },
@@ -225,7 +225,7 @@ func TestDrift(t *testing.T) {
 			"mail-fails s2, record-foreign s2!", "mail of example.com through mx1 fails now"},
 		"a foreign record, the key compromised": {plantest.Ready,
 			func(s *scene) { leak(s); s.Show("s1", plantest.Record(other)) },
-			"record-foreign s1!", "is to be revoked when the other record is removed"},
+			"record-foreign s1!", "dkimbot revokes it when the other record is removed"},
 
 		"a silent signer": {plantest.Ready, func(s *scene) {
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: fault.Lasting("ask mx2", errors.New("no"), "repair mx2")}

@@ -35,7 +35,7 @@ func (j *Judge) Exposed(failed error) error {
 	if failed == nil || len(out) == 0 || finding.Concerns(finding.TheExposure, failed) {
 		return failed
 	}
-	said := &fault.Error{Kind: fault.KindOf(failed), What: j.StillUsed(out), Hint: "revoke it nevertheless: '" +
+	said := &fault.Error{Kind: fault.KindOf(failed), What: j.StillUsed(out), Hint: "revoke it now anyway: '" +
 		j.RevokeNow(out) + "'"}
 	return errors.Join(failed, said)
 }
@@ -58,13 +58,13 @@ func (j *Judge) StayInUse(selectors []string, why error) error {
 		hint += "; or "
 	}
 	return finding.WithThing(Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
-		What: j.StillUsed(selectors), Hint: hint + "revoke it nevertheless: '" + j.RevokeNow(selectors) + "'"})
+		What: j.StillUsed(selectors), Hint: hint + "revoke it now anyway: '" + j.RevokeNow(selectors) + "'"})
 }
 
 // StillUsed says that signers sign with compromised keys, and what that means.
 func (j *Judge) StillUsed(selectors []string) string {
 	return "leave and revoke the compromised " + j.keysAt(selectors) + ": no signer could be switched away from it yet, " +
-		"so all mail would fail; until then, mail that somebody else signs with it verifies"
+		"and revoking it now would make all mail fail; until it is revoked, mail that somebody else signs with it verifies"
 }
 
 // LeftAt says when signers leave compromised keys by themselves.
@@ -91,7 +91,7 @@ func (j *Judge) CantRevoke(selectors ...string) error {
 		first = "have every name server show the record of " + to
 	}
 	return finding.WithThing(Exposure(selectors), fault.Temporary(j.StillUsed(selectors), nil,
-		first+", then it is done at the next try; or revoke it nevertheless: '"+j.RevokeNow(selectors)+"'"))
+		first+"; dkimbot then does it at the next try; or revoke it now anyway: '"+j.RevokeNow(selectors)+"'"))
 }
 
 // RevokeNow returns the command that revokes the selectors' keys while signers sign with them.

@@ -88,9 +88,9 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 			"'. A state database that was restored from an older copy does not know of a revocation"
 	}
 	if name := j.signsBy(s); name != "" {
-		return fmt.Sprintf("leave it there: signer %s signs with its key, so mail verifies by it. Another dkimbot, or a person, "+
-			"switches that signer, too. End that; or, where the other one is to go on, take %s out of this configuration. "+
-			"To go on here, bring the other one's state (dkimbot backup, restore) and keys", name, j.Want.Name)
+		return fmt.Sprintf("leave it there: signer %s signs with its key, and mail needs it. Another dkimbot, or a person, "+
+			"also switches that signer. Stop that; or, if the other one shall manage %s, take it out of this configuration. "+
+			"To manage it here, copy the other one's state (dkimbot backup, restore) and keys to this host", name, j.Want.Name)
 	}
 	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
 		j.onceAlone(s)) + orLeave(j, s, fails(j, s))
@@ -126,9 +126,9 @@ func (j *Judge) onceAlone(s string) string {
 	case !j.Have.Leaked(s) || !j.GivenUp(s) && j.Have.Selector(s).Next == nil:
 		return "dkimbot then publishes its own again; it"
 	case key.RevokedAt.IsZero():
-		return "its own key there is compromised, and is to be revoked when the other record is removed; dkimbot"
+		return "the key that dkimbot has there is compromised, and dkimbot revokes it when the other record is removed; it"
 	default:
-		return "its own key there is compromised and revoked, and a fresh one can take its place then; dkimbot"
+		return "the key that dkimbot has there is compromised and revoked, and dkimbot replaces it then; it"
 	}
 }
 

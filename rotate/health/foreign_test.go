@@ -118,7 +118,7 @@ func TestForeignRecordSays(t *testing.T) {
 			false},
 		"servers are silent": {plantest.Ready, changes(foreign, lags(false)),
 			says("not the same on every server"), false},
-		"the state is an older copy": {plantest.Ready, changes(older), says("older than what stands in DNS"),
+		"the state is an older copy": {plantest.Ready, changes(older), says("older than DNS and the keystore"),
 			true},
 		"revoked, of a new domain": {plantest.New, changes(shows(empty)), says(revoked), true},
 		"revoked, before ours":     {plantest.Bootstrapping, changes(shows(empty), fresh), says(revoked), true},
@@ -131,9 +131,9 @@ func TestForeignRecordSays(t *testing.T) {
 		"a fresh one is to stand there": {plantest.Ready, changes(foreign, leak, lost("s2"), next), says(ours),
 			false},
 		"signers leave it": {plantest.Ready, changes(foreign, leak),
-			says("is to be revoked when the other record is removed"), true},
+			says("dkimbot revokes it when the other record is removed"), true},
 		"it was revoked": {plantest.Ready, changes(leak, revokes("s1"), foreign),
-			says("compromised and revoked, and a fresh one"), true},
+			says("compromised and revoked, and dkimbot replaces it then"), true},
 	})
 }
 

@@ -39,8 +39,8 @@ func (h *Check) lostKey(s string) finding.Finding {
 	switch {
 	case h.Keeping(other) == KeyGone:
 		return finding.Finding{Message: ", and so is the other one", Asks: true,
-			Repair: "see whether the configuration names the right keystore, and restore it from a backup; " +
-				"dkimbot makes no new key while both are gone"}
+			Repair: "check that the configuration names the right keystore, or restore the keystore from a backup; " +
+				"dkimbot makes no new key while both are missing"}
 	case s == h.Have.Target:
 		return finding.Finding{Message: ", and signers are being switched to it", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
@@ -60,7 +60,7 @@ func (h *Check) lostKey(s string) finding.Finding {
 			Repair: "a fresh key takes its place by itself as soon as no mail in flight can need the old one"}
 	}
 	return finding.Finding{Asks: true,
-		Repair: "restore it from a backup of the keystore; no signer can be switched to it before"}
+		Repair: "restore it from a backup of the keystore; until then no signer can be switched to it"}
 }
 
 // orGoBack says how signers come to the selector other by a person's word, "" where they can't.

@@ -54,17 +54,17 @@ func (v *view) LostKeystore(s string) error {
 	for _, other := range v.Want.Policy.Selectors {
 		if err := v.Seen.Selectors[other].KeyErr; v.Keeping(other) == keyUnread {
 			return &fault.Error{Kind: fault.Transient, Code: cmp.Or(fault.CodeOf(err), codes.KeyMissing), Err: err,
-				What: fmt.Sprintf("make or destroy a key of %s: the keystore does not hold every key of %s that it should, "+
-					"and did not answer whether it holds the one of %s", v.Name(s), v.Want.Name, v.Name(other)),
-				Hint: "make the keystore answer, and see whether the configuration names the right one; " +
-					"dkimbot makes and destroys keys when it has read one that is there"}
+				What: fmt.Sprintf("make or destroy a key of %s: a key of %s is missing from the keystore, "+
+					"which did not answer whether it holds the key of %s", v.Name(s), v.Want.Name, v.Name(other)),
+				Hint: "make the keystore answer, and check that the configuration names the right one; " +
+					"dkimbot makes and destroys no key until it can read one of them"}
 		}
 	}
 	return &fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing,
 		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s",
 			v.Name(s), v.Want.Name),
-		Hint: "see whether the configuration names the right keystore, and restore it from a backup; " +
-			"dkimbot makes and destroys no key while all are gone"}
+		Hint: "check that the configuration names the right keystore, or restore the keystore from a backup; " +
+			"dkimbot makes and destroys no key of the domain until then"}
 }
 
 // keeping is how what the keystore holds for a selector relates to what state knows.
@@ -120,7 +120,7 @@ func (v *view) strangeKey(s string) error {
 			fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", v.Name(s),
 				seen.Version, dkim.ShortID(seen.KeyID)), v.NewerKeystore())
 	}
-	hint := "find out who wrote it. Where the state is an older copy, restore the state database that belongs to this " +
+	hint := "find out who wrote it. If the state is an older copy, restore the state database that belongs to this " +
 		"keystore, or " + Believe(v.Want.Name) + ". Destroy that version only when no signer uses it"
 	if key := v.Have.Selector(s).Wanted(); key != nil && seen.Kept {
 		hint = fmt.Sprintf("find out who wrote it, and destroy that version; dkimbot's own is version %[1]d and still there. "+

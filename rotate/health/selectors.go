@@ -20,17 +20,18 @@ func (v *view) SelectorsChanged() error {
 	}
 	known := v.underRoles()
 	if v.Have.Origin != nil && v.Have.Active == "" {
-		return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over to the selectors %s, but its policy names %s by now",
-			v.Want.Name, strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),
-			fmt.Sprintf("let it move over to these instead: 'dkimbot rotate --domain %[1]s --change-selectors --dry-run' shows how; "+
-				"or put the others back into the policy: selectors: [%[2]s]; 'dkimbot rollback --domain %[1]s' gives the move up",
+		return fault.Refuse(codes.SelectorsChanged,
+			fmt.Sprintf("%s moves over to the selectors %s, but the policy now names %s",
+				v.Want.Name, strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),
+			fmt.Sprintf("move it to these instead: 'dkimbot rotate --domain %[1]s --change-selectors --dry-run' shows how; "+
+				"or put the others back into the policy: selectors: [%[2]s]; 'dkimbot rollback --domain %[1]s' cancels the move",
 				v.Want.Name, strings.Join(known, ", ")))
 	}
 	return fault.Refuse(codes.SelectorsChanged,
-		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", v.Want.Name,
+		fmt.Sprintf("dkimbot manages %s with the selectors %s, but the policy names %s", v.Want.Name,
 			strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),
-		fmt.Sprintf("put the selectors back into the policy under which it is managed: selectors: [%s]; "+
-			"or let the domain move over to the new ones: 'dkimbot rotate --domain %s --change-selectors --dry-run' shows how",
+		fmt.Sprintf("put the old selectors back into the policy: selectors: [%s]; "+
+			"or move the domain to the new ones: 'dkimbot rotate --domain %s --change-selectors --dry-run' shows how",
 			strings.Join(known, ", "), v.Want.Name))
 }
 

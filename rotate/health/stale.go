@@ -37,7 +37,7 @@ func (v *view) outrun(s string) bool {
 // StaleState refuses to act by a state that is older than the world.
 func (v *view) StaleState(s string) error {
 	return fault.Refuse(codes.StaleState,
-		fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: "+
+		fmt.Sprintf("the state of %s is older than DNS and the keystore: "+
 			"both hold key %s for %s, and the state does not know it",
 			v.Want.Name, dkim.ShortID(v.Seen.Selectors[s].KeyID), v.Name(s)),
 		"restore a newer copy of the state database; or "+Believe(v.Want.Name))
@@ -46,7 +46,7 @@ func (v *view) StaleState(s string) error {
 // Believe says how a person takes over what the world holds.
 func Believe(domain string) string {
 	command := "dkimbot adopt --domain " + domain + " --from-keystore"
-	return "take over what DNS and the keystore hold: '" + command + " --dry-run' shows what is believed, '" +
+	return "adopt what DNS and the keystore hold: '" + command + " --dry-run' shows the result, '" +
 		command + "' does it"
 }
 
@@ -91,6 +91,6 @@ func (v *view) WrongKeystore(s string) error {
 
 // NewerKeystore is the hint where the keystore is older than the state.
 func (v *view) NewerKeystore() string {
-	return "the keystore is an older copy: restore a newer one of it, from the time of the state; " +
-		"until then, 'dkimbot status --domain " + v.Want.Name + "' says what is kept in order without it"
+	return "the keystore is an older copy: restore a newer copy, as new as the state; " +
+		"until then, 'dkimbot status --domain " + v.Want.Name + "' shows what dkimbot still does"
 }

@@ -195,7 +195,7 @@ func TestExposed(t *testing.T) {
 		"both": {plantest.Ready, alone, func(j *health.Judge) any {
 			return j.StillUsed([]string{"s1", "s2"})
 		}, "leave and revoke the compromised keys at s1._domainkey.example.com and s2._domainkey.example.com: " +
-			"no signer could be switched away from it yet, so all mail would fail; until then, " +
+			"no signer could be switched away from it yet, and revoking it now would make all mail fail; until it is revoked, " +
 			"mail that somebody else signs with it verifies"},
 	})
 }

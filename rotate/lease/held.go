@@ -72,7 +72,7 @@ func (g *Held) Holds() error {
 	if over {
 		g.lose(&fault.Error{Kind: fault.Transient, Code: codes.LeaseLost,
 			What: fmt.Sprintf("work on %s: the lease could not be renewed within %s", g.Lease.Domain, calendar.Span(ports.LeaseSafe)),
-			Hint: "the work is taken up again by itself; " +
+			Hint: "dkimbot continues the work by itself; " +
 				"this process was stopped for a while, or the state database could not be written: " +
 				"look at the disk and its free space"})
 	}

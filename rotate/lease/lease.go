@@ -104,7 +104,7 @@ func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, err
 
 func inUse(held *ports.HeldError) error {
 	return &fault.Error{Kind: fault.Refused, Code: codes.LeaseHeld, Err: held, What: "work on " + held.Domain,
-		Hint: fmt.Sprintf("wait for the other process, or end it, and try again, since nothing was noted: "+
+		Hint: fmt.Sprintf("wait for the other process, or stop it, and try again; nothing was changed: "+
 			"its lease is taken over at once when it is known to be dead, else %s after it was last renewed",
 			ports.LeaseLength)}
 }

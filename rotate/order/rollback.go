@@ -24,8 +24,9 @@ func giveRollback(p *order, o rotate.Rollback, st *rotate.State) ([]rotate.Event
 	if old := follow.OriginOf(p.Have); old != nil &&
 		(p.Have.Active == "" || p.neverLeft(p.Want.Policy.Other(p.Have.Active))) {
 		if len(o.Signers) > 0 {
-			return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("send signers of %s back to %s: they go back from other "+
-				"selectors all together", p.Want.Name, strings.Join(old, " and ")), "roll back without --signer")
+			return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("send signers of %s back to %s: "+
+				"during a move to other selectors all signers go back together", p.Want.Name, strings.Join(old, " and ")),
+				"roll back without --signer")
 		}
 		return goBackIfShown(p, st)
 	}
@@ -58,7 +59,7 @@ func giveRollback(p *order, o rotate.Rollback, st *rotate.State) ([]rotate.Event
 // wayBack returns the selector that signed before, or says why there is no going
 // back to it.
 func (p *order) wayBack() (string, error) {
-	what := "go back to the selector that signed before"
+	what := "roll back to the selector that signed before"
 	if err := p.unmanaged(what); err != nil {
 		return "", err
 	}
@@ -174,7 +175,7 @@ func keptOtherwise(p *order, what, back string, until time.Time) error {
 		fmt.Sprintf("%s for %s: another key stood at %s for a while, and receivers may keep that until %s", what,
 			p.Want.Name, p.Name(back), until.UTC().Format(time.RFC3339)),
 		"continue with "+p.Want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.Want.Name+
-			" --compromised' leaves it nevertheless")
+			" --compromised' switches away from it anyway")
 }
 
 // neverLeft reports whether the key at the other selector did not take the place of one that

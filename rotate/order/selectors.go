@@ -31,7 +31,7 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 		return nil, err
 	}
 	if p.KnowsSelectors() {
-		return nil, fault.Refuse(codes.SelectorsKept, what+": it has these",
+		return nil, fault.Refuse(codes.SelectorsKept, what+": it has them already",
 			"write the new ones into its policy first (selectors: [...]), and name no other domain with the same policy by mistake")
 	}
 	if p.Have.Phase != rotate.Ready || p.restless() != "" {

@@ -55,7 +55,7 @@ func TestDutiesAreIndependent(t *testing.T) {
 	takenName := func(s *scene, selector string) {
 		seen := s.Seen.Selectors[selector]
 		seen.SightErr = &fault.Error{Kind: fault.Refused, Code: codes.SharedName, What: selector +
-			" and another domain's lead to one name"}
+			" and a selector of another domain lead to the same name"}
 		s.Seen.Selectors[selector] = seen
 	}
 	different := func(s *scene, selector string) {

@@ -24,6 +24,7 @@ func (p *planner) warnExposed() {
 	case p.plan.Stop != nil:
 		p.plan.Stop = p.StayInUse(out, p.plan.Stop)
 	case !p.acts:
-		p.warn(codes.CompromisedInUse, health.Exposure(out), "%s; '%s' revokes it nevertheless", p.StillUsed(out), p.RevokeNow(out))
+		p.warn(codes.CompromisedInUse, health.Exposure(out), "%s; '%s' revokes it now anyway",
+			p.StillUsed(out), p.RevokeNow(out))
 	}
 }

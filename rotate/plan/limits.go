@@ -23,7 +23,7 @@ type bar struct {
 func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens time.Time, err error) {
 	if l.PlanOnly && !req.Approved && !req.Ignore.PlanOnly {
 		held = append(held, bar{codes.PlanOnly, l.PlanOnlyKey, rotate.FlagPlanOnly,
-			fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
+			fmt.Sprintf("its changes start only with an applied plan (%s)", l.PlanOnlyKey)})
 	}
 	hours, err := l.Hours(req.Ignore)
 	if err != nil {
@@ -51,7 +51,7 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 	held, opens, err := allBars(d, action, selector, d.Now, d.req)
 	switch {
 	case err != nil:
-		d.stop(fault.Lasting("see whether a change of "+d.Want.Name+" may begin now", err,
+		d.stop(fault.Lasting("check whether a change of "+d.Want.Name+" may start now", err,
 			"correct the limits in the configuration"))
 		return true
 	case len(held) == 0:
@@ -60,7 +60,7 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 	d.plan.Held = held[0].key
 	why := rotate.Reason{Code: held[0].code, Message: ChangeWords(action, selector) + " waits: " + sayAll(held)}
 	if d.req.Asked || d.req.Named && held[0].code != codes.OnHold {
-		d.stop(d.refusal(fmt.Sprintf("begin %s of %s: %s", ChangeWords(action, selector), d.Want.Name, sayAll(held)), held))
+		d.stop(d.refusal(fmt.Sprintf("start %s of %s: %s", ChangeWords(action, selector), d.Want.Name, sayAll(held)), held))
 		return true
 	}
 	if opens.IsZero() {
@@ -96,7 +96,7 @@ func (d *draft) refusal(what string, held []bar) error {
 			hint = "an adoption can't be saved as a plan: have what --dry-run says reviewed"
 		}
 	}
-	return fault.Refuse(held[0].code, what, hint+"; or begin it now all the same with "+strings.Join(flags, " "))
+	return fault.Refuse(held[0].code, what, hint+"; or start it now with "+strings.Join(flags, " "))
 }
 
 func sayAll(held []bar) string {
@@ -113,7 +113,7 @@ func ChangeWords(action codes.Action, selector string) string {
 	case codes.ActionAdopt:
 		return "the adoption of keys"
 	case codes.ActionBootstrap:
-		return "the making of the first keys"
+		return "the creation of the first keys"
 	case codes.ActionReplace:
 		return "the replacement of the key at " + selector
 	}

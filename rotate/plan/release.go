@@ -86,8 +86,8 @@ func (p *planner) standsBeside(s string) error {
 	return fault.Refuse(codes.ForeignRecord,
 		fmt.Sprintf("purge the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.Name(s),
 			dkim.Brief(sight.Values)),
-		"find out who made it, and remove it if nothing signs with it; what is dkimbot's own is purged then, "+
-			"and the private key destroyed")
+		"find out who made it, and remove it if nothing signs with it; dkimbot then purges its own record "+
+			"and destroys the private key")
 }
 
 // usersOfOurs says which signers sign with a key of ours, or don't say.

@@ -50,9 +50,9 @@ func TestWhatIsInTheWay(t *testing.T) {
 		change func(*scene)
 		says   string
 	}{
-		"a signer":                   {func(*scene) {}, "repair a signer, then"},
-		"a name server":              {func(s *scene) { s.Lag("s2") }, "have every name server show the record of s2, then"},
-		"a name server and a signer": {func(s *scene) { s.Lag("s2"); s.Silence("mx1") }, "repair a signer, then"},
+		"a signer":                   {func(*scene) {}, "repair a signer; dkimbot then"},
+		"a name server":              {func(s *scene) { s.Lag("s2") }, "have every name server show the record of s2; dkimbot then"},
+		"a name server and a signer": {func(s *scene) { s.Lag("s2"); s.Silence("mx1") }, "repair a signer; dkimbot then"},
 	} {
 		s := plantest.Ready()
 		plantest.Leak("s1")(s)

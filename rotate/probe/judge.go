@@ -31,7 +31,7 @@ func (p *Prober) Judge(r Report, selector string) error {
 		return nil
 	}
 	return &fault.Error{Kind: fault.Transient, Code: codes.MailDiffers, Err: errors.New(saw), Hint: hint,
-		What: fmt.Sprintf("see in mail that %s is signed with %s (signer %s)", r.Domain,
+		What: fmt.Sprintf("check by mail that %s is signed with %s (signer %s)", r.Domain,
 			cmp.Or(selector, "one key"), p.Signer)}
 }
 
@@ -125,7 +125,7 @@ func (p *Prober) Prove(ctx context.Context, keys []dkim.SigningKey, again func(c
 // otherKey is the fault of a signature that verifies, and not with the key that was wanted.
 func (p *Prober) otherKey(r Report, selector string) error {
 	return &fault.Error{Kind: fault.Transient, Code: codes.MailDiffers,
-		What: fmt.Sprintf("see in mail that %s is signed with %s (signer %s)", r.Domain, selector, p.Signer),
+		What: fmt.Sprintf("check by mail that %s is signed with %s (signer %s)", r.Domain, selector, p.Signer),
 		Err:  fmt.Errorf("the signature verifies with another key, which DNS shows at %s", selector),
 		Hint: "find out who changed the record and the signer's key; run 'dkimbot status --domain " + r.Domain + "'"}
 }

@@ -49,7 +49,11 @@ type HeldBack struct {
 
 // Error says how many may begin, and over what time.
 func (h *HeldBack) Error() string {
-	return fmt.Sprintf("limit reached: %d domains started switching %s (%s)", h.Bound.Most, h.within, h.Bound.Key)
+	domains := "domains"
+	if h.Bound.Most == 1 {
+		domains = "domain"
+	}
+	return fmt.Sprintf("limit reached: %d %s started switching %s (%s)", h.Bound.Most, domains, h.within, h.Bound.Key)
 }
 
 // room returns a *HeldBack when a switch of domain, taken now, would be held back.

@@ -198,7 +198,7 @@ func unproved(set []dns.RR, sigs []*dns.RRSIG, keys []*dns.DNSKEY, now time.Time
 		case i < 0:
 			why = "its signature does not verify with any of the zone's keys"
 		case now.After(end):
-			why = "its signature ran out at " + end.Format(time.RFC3339)
+			why = "its signature expired at " + end.Format(time.RFC3339)
 		case now.Before(begin):
 			why = "its signature counts only from " + begin.Format(time.RFC3339) + " on"
 		default:

@@ -101,7 +101,7 @@ func TestSignedZones(t *testing.T) {
 		"valid":             {records: ours, times: good},
 		"valid, NSEC3":      {records: ours, times: good, options: []string{"-3", "-"}},
 		"behind a CNAME":    {records: "s1._domainkey CNAME keys\n" + txt("keys", value), times: good},
-		"ran out":           {records: ours, times: []string{"now-864000", "now-3600"}, want: "ran out at"},
+		"ran out":           {records: ours, times: []string{"now-864000", "now-3600"}, want: "expired at"},
 		"counts from later": {records: ours, times: []string{"now+3600", "now+864000"}, want: "counts only from"},
 		"signature lost": {records: ours, times: good, want: "is not signed, though the zone is",
 			edit: func(s string) string {

@@ -139,11 +139,11 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 // watching says what a run waits for while a lease is watched.
 func (a *App) watching(w ports.Watched) {
 	if w.Works {
-		a.log.Warn("waiting for another process to be done with the domain: what was asked for is not noted before",
+		a.log.Warn("waiting until another process has finished with the domain; the request is recorded after that",
 			"domain", w.Domain, "owner", w.Owner, "since", w.Since.UTC().Format(time.RFC3339))
 		return
 	}
-	a.log.Warn("waiting for a lease that is not renewed: it is taken over, unless its owner is seen to work",
+	a.log.Warn("waiting for a lease that is not renewed; dkimbot takes it over if its owner shows no sign of work",
 		"domain", w.Domain, "owner", w.Owner,
 		"since", w.Since.UTC().Format(time.RFC3339), "left", w.Left.Round(time.Second).String())
 }

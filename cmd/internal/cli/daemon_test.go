@@ -148,7 +148,7 @@ func TestDaemonWithoutKeystore(t *testing.T) {
 	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 1, "done s2: key",
 		"was revoked in DNS", "0777")
 	d := l.daemon(t)
-	d.awaitLog(t, "the keystore can't be opened; what needs a private key waits until it can")
+	d.awaitLog(t, "the keystore can't be opened; steps that need a private key wait until it can")
 	eventually(t, "the new domain fails", func() bool { return l.status(t, "new.test").Failures > 0 })
 	must(t, os.Chmod(filepath.Join(l.Dir, "keys"), 0o700))
 	deadline := time.Now().Add(2*time.Minute + soon) // the next tries

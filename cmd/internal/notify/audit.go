@@ -156,7 +156,7 @@ func (a *audit) flush() error {
 	was := a.broken.Swap(err != nil)
 	switch {
 	case err != nil && !was:
-		a.log.Error("the audit log can't be written; what is under way continues, and no switch begins", "file", a.path,
+		a.log.Error("the audit log can't be written; rotations in progress continue, and no switch starts", "file", a.path,
 			"error", err, "hint", a.remedy(err))
 		a.failed(err)
 	case err == nil && was:

@@ -164,7 +164,7 @@ func (m *memory) save() {
 // trouble logs once that the file can't be used: failures are then reported more often.
 func (m *memory) trouble(err error) {
 	if err != nil && !m.broken {
-		m.log.Warn("can't keep in mind which failures were reported; they may be reported again too soon",
+		m.log.Warn("can't store which failures were reported; they may be reported again too soon",
 			"file", m.path, "error", err)
 	}
 	m.broken = err != nil

@@ -133,7 +133,7 @@ func TestMemoryBroken(t *testing.T) {
 				m.forget("mail", failing("example.com", "x", time.Now()))
 				m.save()
 			}
-			if n := strings.Count(said.String(), "can't keep in mind"); n != 1 {
+			if n := strings.Count(said.String(), "can't store which failures"); n != 1 {
 				t.Errorf("logged %d times:\n%s", n, said)
 			}
 		})

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 // Webhook says where documents are posted.
@@ -95,7 +97,21 @@ func answered(host string, resp *http.Response) error {
 	}
 	const longest = 3600
 	if after, e := strconv.Atoi(resp.Header.Get("Retry-After")); e == nil && after > 0 {
-		return fmt.Errorf("%w; %w", err, backoff.RetryAfter(min(after, longest)))
+		return waitError{err, backoff.RetryAfter(min(after, longest)).(*backoff.RetryAfterError)}
 	}
 	return err
 }
+
+// waitError is an answer that asks to wait. It tells package backoff for how long, and people in our own words.
+type waitError struct {
+	answer error
+	wait   *backoff.RetryAfterError
+}
+
+// Error says what the answer was, and for how long it asks to wait.
+func (e waitError) Error() string {
+	return fmt.Sprintf("%v, and asks to wait for %s", e.answer, calendar.Span(e.wait.Duration))
+}
+
+// Unwrap returns the answer, and the wait that package backoff looks for.
+func (e waitError) Unwrap() []error { return []error{e.answer, e.wait} }

@@ -26,7 +26,7 @@ func ReadFile(path string) (Document, error) {
 	if err != nil {
 		hint := "name a file that 'dkimbot plan --out FILE' has written"
 		if errors.Is(err, fs.ErrPermission) {
-			hint = "a plan is its owner's alone (mode 0600): run as the user who made it, or give this one the right"
+			hint = "only its owner can read a plan (mode 0600): run as the user who made it, or allow this user to read it"
 		}
 		return Document{}, fault.Lasting("read the plan "+path, cause(err), hint)
 	}

@@ -99,6 +99,6 @@ func (c *fleetCache) fresh(began time.Time, over chan struct{}) {
 		return
 	}
 	if c.fleet, c.at, c.err = fleet, began, err; err != nil {
-		c.log.Error("can't read the state for those who ask about the daemon", "error", err)
+		c.log.Error("can't read the state for metrics and status", "error", err)
 	}
 }

@@ -82,6 +82,6 @@ func isDaemon(ctx context.Context, address string) bool {
 }
 
 func unusable(address string, err error) error {
-	return fault.Lasting("answer questions about the daemon at "+address, err,
+	return fault.Lasting("serve metrics and status at "+address, err,
 		"choose another address at serve.listen, or end the program that uses this one")
 }

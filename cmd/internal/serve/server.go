@@ -73,7 +73,7 @@ func Listen(address string, names []string, m *Metrics, h Health, detail Detail,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() {
 		if err := s.http.Serve(netutil.LimitListener(l, maxConns)); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("can't answer questions about the daemon any more", "address", address, "error", err)
+			log.Error("can't serve metrics and status any more", "address", address, "error", err)
 		}
 	}()
 	return s, nil

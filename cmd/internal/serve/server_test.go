@@ -151,7 +151,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 	if _, err := Listen("unix:"+path, nil, metricsOf(Fleet{}), Health{}, Detail{}, quiet); err == nil ||
 		fault.HintOf(err) == "" ||
-		!strings.Contains(err.Error(), "answer questions about the daemon at unix:") {
+		!strings.Contains(err.Error(), "serve metrics and status at unix:") {
 		t.Errorf("a second one listens, too: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "precious")

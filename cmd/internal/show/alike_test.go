@@ -206,7 +206,7 @@ func TestWaitingIsNotSigned(t *testing.T) {
 	plans := plansOf(many(t, 9))
 	waits := "a window of maintenance"
 	plans = append(plans, rotate.DomainPlan{Name: "waits.test", Phase: rotate.New, Held: "limits.windows",
-		Reason: rotate.Reason{Message: "the making of the first keys waits for " + waits}})
+		Reason: rotate.Reason{Message: "the creation of the first keys waits for " + waits}})
 	var b bytes.Buffer
 	show.Text{Pen: screen.Pen{W: &b, Now: now}}.Plans(plans, false)
 	if text := b.String(); !strings.Contains(text, "waits.test") || !strings.Contains(text, waits) {

@@ -100,17 +100,17 @@ func TestUnlisted(t *testing.T) {
 	}
 	wantText(t, written(func(x show.Text) { x.Unlisted(report.NewUnlisted(states)) }), `
 a.test  phase replacing
-  warning: it is not in the configuration any more; nothing of it is touched
+  warning: it is not in the configuration any more; dkimbot changes nothing of it
   stays s1._domainkey.a.test and s2._domainkey.a.test in DNS; the private keys of s1 and s2 in the keystore; signer mx1 signs with s2
         list it again to continue, or release it: dkimbot release --domain a.test
 
 b.test  phase bootstrapping
-  warning: it is not in the configuration any more; nothing of it is touched
+  warning: it is not in the configuration any more; dkimbot changes nothing of it
   stays the private keys of s1 in the keystore
         list it again to continue, or release it: dkimbot release --domain b.test
 
 c.test  phase new
-  warning: it is not in the configuration any more; nothing of it is touched
+  warning: it is not in the configuration any more; dkimbot changes nothing of it
         list it again to continue, or release it: dkimbot release --domain c.test
 
 `)

@@ -12,7 +12,7 @@ import (
 func (t Text) Unlisted(all []report.Unlisted) {
 	for _, u := range all {
 		t.heading(u.Name, rotate.Phase(u.Phase))
-		fmt.Fprintf(t.W, "  %s it is not in the configuration any more; nothing of it is touched\n", t.Yellow("warning:"))
+		fmt.Fprintf(t.W, "  %s it is not in the configuration any more; dkimbot changes nothing of it\n", t.Yellow("warning:"))
 		t.Line("  ", "stays", strings.Join(staysOf(u), "; "))
 		t.Line("  ", "", fmt.Sprintf("list it again to continue, or release it: dkimbot release --domain %s", u.Name))
 		fmt.Fprintln(t.W)
@@ -41,7 +41,7 @@ func UnlistedWarnings(states []rotate.State) (out []string) {
 			return append(out, fmt.Sprintf("%d more domains are not in the configuration any more; "+
 				"'dkimbot status' lists all", len(states)-most))
 		}
-		out = append(out, fmt.Sprintf("%s is not in the configuration any more, and nothing of it is touched; "+
+		out = append(out, fmt.Sprintf("%s is not in the configuration any more, and dkimbot changes nothing of it; "+
 			"'dkimbot status' says what stays where", st.Domain))
 	}
 	return out

@@ -53,8 +53,8 @@ after the state, as the output says. With Vault, back up Vault.
 func Restore(p *console.Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Make the state of a backup, where there is none",
-		Long: `Make the state of a backup, where there is none.
+		Short: "Create the state from a backup, where there is none",
+		Long: `Create the state from a backup, where there is none.
 
 FILE is a copy that 'dkimbot backup' made. Nothing may stand at state.path: stop every
 dkimbot first, and move an old state away. Put the private keys back too.

@@ -17,8 +17,8 @@ func Hold(p *console.Program) *cobra.Command {
 		Long: `Put a domain on hold: no switch begins until 'unhold'.
 
 Neither the schedule nor 'dkimbot rotate --domain D' switches it to the other selector.
-Everything else continues: a rotation under way, the making of new keys, repairs, and what
-is done about a compromised key. 'dkimbot status' and 'dkimbot plan' say that the domain is
+Everything else continues: a rotation under way, the creation of new keys, repairs, and the
+replacement of a compromised key. 'dkimbot status' and 'dkimbot plan' say that the domain is
 on hold, and since when.
 
 After a rollback of all signers a domain is on hold by itself: the schedule does not switch
@@ -35,8 +35,8 @@ func Unhold(p *console.Program) *cobra.Command {
 		Short: "End the hold of a domain: the schedule continues",
 		Long: `End the hold of a domain: the schedule continues.
 
-Also ends the hold that a rollback has left. A rotation that became due meanwhile begins at
-once; look at it first with --dry-run.`,
+Also ends the hold that a rollback has left. A rotation that became due in the meantime starts
+at once. See it first with --dry-run.`,
 		Example: `  dkimbot unhold --domain example.com --dry-run
   dkimbot unhold --domain example.com`,
 	})

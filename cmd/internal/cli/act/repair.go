@@ -15,8 +15,8 @@ func Repair(p *console.Program) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "repair [--domain D...]",
-		Short: "Look at every domain now, and put back what is missing",
-		Long: `Look at every domain now, and put back what is missing.
+		Short: "Check every domain now, and put back what is missing",
+		Long: `Check every domain now, and put back what is missing.
 
 The daemon and 'dkimbot rotate --due' look at each domain once an hour. This command
 does not wait for that: after a move to a new host, a restored backup, or a mistake in DNS. A key

@@ -49,7 +49,7 @@ one, and no rotation starts. Use it after 'key' was changed in the policy: else 
 rotation leads to a key of the old kind. The next rotation waits for settle again.
 
 With --change-selectors, a domain that is ready moves over to the selectors that its policy
-names by now. Keys are made and published there first; then the signers are given one. The old
+now names. Keys are made and published there first; then the signers are given one. The old
 records stay: mail in flight is verified. When it has arrived you remove them, and the old
 private keys are destroyed. 'dkimbot rollback' leads back until then. See dkimbot-changes(7).
 
@@ -107,7 +107,7 @@ func (f *rotateFlags) add(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.yes, "yes", false, "with --all: do not ask first, also on a terminal")
 	fl.BoolVar(&f.revokeNow, "revoke-now", false, "with --compromised: revoke the key before any signer has left it")
 	fl.BoolVar(&f.replaceStandby, "replace-standby", false, "give the standby a fresh key, of the kind that the policy names")
-	fl.BoolVar(&f.changeSelectors, "change-selectors", false, "move over to the selectors that the policy names by now")
+	fl.BoolVar(&f.changeSelectors, "change-selectors", false, "move over to the selectors that the policy now names")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
 	fl.StringVar(&f.out, "out", "", "with --dry-run: also write the plan to `FILE`, for 'dkimbot apply'")
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")

@@ -32,7 +32,7 @@ func (p *Program) FormFlag(cmd *cobra.Command, form *string) {
 // AllFlag gives a command that prints plans --all.
 func AllFlag(cmd *cobra.Command, whole *bool) {
 	cmd.Flags().BoolVar(whole, "all", false,
-		"show each domain by itself; of more than five, those with the same steps are one group else")
+		"show each domain by itself; without --all, more than five domains are grouped by their steps")
 }
 
 // Form returns the form that the flags ask for, which is one of those.

@@ -98,12 +98,13 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 		}
 		d.delivering.Go(a.Leave())
 		if err := next.Listen(false); err != nil {
-			d.log.Error("can't listen after the reload; continuing without", "error", err)
+			d.log.Error("can't listen after the reload; continuing without it", "error", err)
 		}
 		a = next
 		d.current.Store(newGeneration(a))
 		if err := d.listen(a.Config); err != nil {
-			d.log.Error("can't answer questions at the new address; the old one stays", "error", err, "hint", fault.HintOf(err))
+			d.log.Error("can't serve metrics and status at the new address; the old address stays in use",
+				"error", err, "hint", fault.HintOf(err))
 		}
 		d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 		d.log.Info("configuration reloaded", "domains", len(a.Domains))
@@ -134,10 +135,10 @@ func (d *daemon) zoneFiles(cfg *config.Config) {
 func (d *daemon) unlisted(ctx context.Context, a *app.App) {
 	states, err := a.Unlisted(ctx)
 	if err != nil {
-		d.log.Warn("can't find out which domains the configuration lists no more", "error", err)
+		d.log.Warn("can't find out which domains the configuration does not list any more", "error", err)
 	}
 	for _, u := range report.NewUnlisted(states) {
-		d.log.Warn("a domain is under management and not in the configuration; nothing of it is touched", "domain", u.Name,
+		d.log.Warn("dkimbot manages a domain that the configuration does not list; it changes nothing of it", "domain", u.Name,
 			"phase", u.Phase,
 			"records", u.Records, "keys", u.Keys, "signers", u.Signers,
 			"hint", "list it again to continue, or release it: 'dkimbot release --domain "+u.Name+"'")
@@ -151,7 +152,7 @@ func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error)
 	options := []app.Option{app.WithLog(d.log), app.WithMetrics(d.metrics)}
 	if cfg.Keystore.Vault == nil {
 		options = append(options, app.WithoutKeystore(func(why error) {
-			d.log.Error("the keystore can't be opened; what needs a private key waits until it can", "error", why,
+			d.log.Error("the keystore can't be opened; steps that need a private key wait until it can", "error", why,
 				"hint", fault.HintOf(why))
 		}))
 	}

@@ -28,7 +28,7 @@ func (d *daemon) listen(cfg *config.Config) error {
 			return err
 		}
 		d.server = server
-		d.log.Info("answering questions", "address", server.Addr().String())
+		d.log.Info("serving metrics and status", "address", server.Addr().String())
 	}
 	old.Close()
 	return nil

@@ -33,8 +33,8 @@ switched the signer to, and this verifies.
 
 A signature that may be verified for longer than the drain (x=) gets a warning.
 
-Nothing is changed but that a message is sent, and removed from the mailbox again. The same
-is done by itself at each switch of a signer with a probe, and before a key is replaced.
+One message is sent, and removed from the mailbox again; nothing else is changed. dkimbot does
+the same by itself at each switch of a signer with a probe, and before it replaces a key.
 'dkimbot check' tries the way without a message.
 
 Exits with 0 when every message is as it should be, 1 when none is, and 4 when some are.`,

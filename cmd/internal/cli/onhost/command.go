@@ -35,7 +35,7 @@ which selector and key each domain is to be signed with, and the keys; installs 
 the signer of this host; and reports what the signer really has in effect. It opens no
 port. While Vault does not answer, the signer signs with what it has.
 
---once takes one turn and ends, for a timer. --check asks Vault and the signer for what
+--once runs one turn and ends, for a timer. --check asks Vault and the signer for what
 the agent needs, also whether its token may read more than that, and changes nothing.
 
 --stdio serves one request of a coordinator that connects by ssh, where there is no Vault:
@@ -152,7 +152,7 @@ func (a *onHost) run(ctx context.Context) error {
 func (a *onHost) logReport(r agent.Report, err error) {
 	if err != nil {
 		a.failing = true
-		a.log.Error("this turn failed; the signer signs with what it has", "error", err, "hint", fault.HintOf(err))
+		a.log.Error("this turn failed; the signer continues signing as before", "error", err, "hint", fault.HintOf(err))
 		return
 	}
 	if a.failing {
@@ -160,15 +160,15 @@ func (a *onHost) logReport(r agent.Report, err error) {
 	}
 	a.failing = false
 	if r.Trouble != "" && r.Trouble != a.last.Trouble {
-		a.log.Error("what is wanted can't be taken up; the signer signs with what it has", "error", r.Trouble)
+		a.log.Error("the wish can't be carried out; the signer continues signing as before", "error", r.Trouble)
 	}
 	if r.Note != "" && r.Note != a.last.Note {
-		a.log.Warn("what is wanted is left alone", "reason", r.Note)
+		a.log.Warn("the wish is not carried out", "reason", r.Note)
 	}
 	for domain, k := range r.Keys {
 		before := a.last.Keys[domain]
 		if k.Error != "" && k.Error != before.Error {
-			a.log.Error("a domain is not as it is wanted", "domain", domain, "error", k.Error, "hint", k.Hint)
+			a.log.Error("a domain is not as the coordinator wants it", "domain", domain, "error", k.Error, "hint", k.Hint)
 		}
 		if k.Drifted != nil && (before.Drifted == nil || *before.Drifted != *k.Drifted) {
 			text := "the signer was found with another key than was reported, and was brought back"

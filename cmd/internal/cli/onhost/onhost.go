@@ -181,7 +181,7 @@ func (a *onHost) narrow(ctx context.Context) error {
 	if len(wide) == 0 {
 		return nil
 	}
-	return &fault.Error{Kind: fault.Permanent, Code: codes.AgentRights, What: "look at the rights of the agent's token",
+	return &fault.Error{Kind: fault.Permanent, Code: codes.AgentRights, What: "check the rights of the agent's token",
 		Err:  fmt.Errorf("it may do more than an agent needs: %s", strings.Join(wide, ", ")),
 		Hint: "give it the policy of examples/agent/agent.hcl, with the domains of this host, and no other one"}
 }
