@@ -111,9 +111,9 @@ func (s *Signer) open(ctx context.Context) (*tables, error) {
 	}
 	p := t.signing.Place
 	p.LongestHold = 4 * s.cfg.RestartTimeout // the restart and the proof, and the same of going back
-	if t.unlock, err = p.Lock(ctx, p.Name+".dkimbot-lock"); err != nil {
+	if t.unlock, err = s.store.LockTable(ctx, p); err != nil {
 		t.close()
-		return nil, s.store.LockFault(ctx, p, err)
+		return nil, err
 	}
 	if err := s.read(t); err != nil {
 		t.close()

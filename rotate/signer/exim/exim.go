@@ -65,9 +65,9 @@ func (s *Signer) open(ctx context.Context) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.unlock, err = t.Lock(ctx, t.Name+".dkimbot-lock"); err != nil {
+	if t.unlock, err = s.store.LockTable(ctx, t.Place); err != nil {
 		t.close()
-		return nil, s.store.LockFault(ctx, t.Place, err)
+		return nil, err
 	}
 	if err := s.read(t); err != nil {
 		t.close()

@@ -91,9 +91,9 @@ func (s *Signer) open(ctx context.Context) (*file, error) {
 		return nil, err
 	}
 	f.LongestHold = 2 * reread
-	if f.unlock, err = f.Lock(ctx, f.Name+".dkimbot-lock"); err != nil {
+	if f.unlock, err = s.store.LockTable(ctx, f.Place); err != nil {
 		f.close()
-		return nil, s.store.LockFault(ctx, f.Place, err)
+		return nil, err
 	}
 	if err = s.read(f); err == nil {
 		err = s.store.Tidy(f.Place)

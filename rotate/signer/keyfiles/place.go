@@ -163,6 +163,14 @@ func (s *Store) write(p Place, data []byte, as safefile.As, modified time.Time) 
 	return f.Replace()
 }
 
+// LockTable keeps other processes from changing a table, until unlock is called (I8). The lock is a file beside it.
+func (s *Store) LockTable(ctx context.Context, p Place) (unlock func(), err error) {
+	if unlock, err = p.Lock(ctx, p.Name+".dkimbot-lock"); err != nil {
+		return nil, s.LockFault(ctx, p, err)
+	}
+	return unlock, nil
+}
+
 // LockFault says what an error of Dir.Lock means.
 func (s *Store) LockFault(ctx context.Context, p Place, err error) error {
 	what := fmt.Sprintf("lock table %s of signer %s", p.Full(), s.Signer)

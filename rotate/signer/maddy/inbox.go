@@ -53,9 +53,9 @@ func (s *Signer) listen(ctx context.Context) (*inbox, error) {
 	in := &inbox{at: s.cfg.Ask, dir: dir, waiting: map[string][]string{}}
 	p := keyfiles.Place{Dir: dir, Name: filepath.Base(s.cfg.Answer)}
 	p.LongestHold = 2 * s.cfg.RestartTimeout
-	if in.unlock, err = p.Lock(ctx, p.Name+".dkimbot-lock"); err != nil {
+	if in.unlock, err = s.store.LockTable(ctx, p); err != nil {
 		dir.Close()
-		return nil, s.store.LockFault(ctx, p, err)
+		return nil, err
 	}
 	if err := in.open(s.cfg.Answer); err != nil {
 		in.unlock()

@@ -72,9 +72,7 @@ func (s *Signer) open(ctx context.Context) (*imported, error) {
 	}
 	f := &imported{Place: p}
 	f.LongestHold = 4 * s.cfg.RestartTimeout // the restart and the proof, and the same of going back
-	if f.unlock, err = f.Lock(ctx, f.Name+".dkimbot-lock"); err != nil {
-		err = s.store.LockFault(ctx, p, err)
-	} else {
+	if f.unlock, err = s.store.LockTable(ctx, f.Place); err == nil {
 		err = s.read(f)
 	}
 	if err != nil {

@@ -94,9 +94,9 @@ func (t *tables) lock(ctx context.Context, s *Signer) error {
 	}
 	for _, p := range []keyfiles.Place{first, second} {
 		p.LongestHold = 3 * s.cfg.ReloadTimeout // the reload, the proof, and what is forgotten
-		unlock, err := p.Lock(ctx, p.Name+".dkimbot-lock")
+		unlock, err := s.store.LockTable(ctx, p)
 		if err != nil {
-			return s.store.LockFault(ctx, p, err)
+			return err
 		}
 		t.closers = append(t.closers, unlock)
 	}

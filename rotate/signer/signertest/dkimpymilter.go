@@ -6,17 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // DkimpyMilter is a real dkimpy-milter on loopback, started by root, with a line in each table that signs nothing: it
 // can't read an empty one. It writes no pid file.
 type DkimpyMilter struct {
-	Dir             string // safe for keys, removed after the test
 	KeyDir          string
 	KeyTable        string
 	KeyTableEd25519 string // "" for none
@@ -25,7 +21,7 @@ type DkimpyMilter struct {
 	Socket          string // inet:127.0.0.1:PORT
 
 	asked
-	restart, pid string
+	restartable
 }
 
 // StartDkimpyMilter starts one and stops it after the test.
@@ -34,10 +30,11 @@ func StartDkimpyMilter(t testing.TB, ed25519 bool) *DkimpyMilter {
 	if _, err := exec.LookPath("dkimpy-milter"); err != nil {
 		t.Fatalf("dkimpy-milter is not installed; .ci/servers does it (%v)", err)
 	}
-	d := &DkimpyMilter{Dir: SafeDir(t), asked: freeAddress(t)}
+	d := &DkimpyMilter{asked: freeAddress(t)}
+	d.restartable = newRestartable(t, "dkimpy-milter", d.address)
 	at := func(name string) string { return filepath.Join(d.Dir, name) }
 	d.KeyDir, d.KeyTable, d.SigningTable, d.Conf = at("keys"), at("key.table"), at("signing.table"), at("milter.conf")
-	d.restart, d.pid, d.Socket = at("restart"), at("pid"), "inet:"+d.address
+	d.Socket = "inet:" + d.address
 	must(t, os.Mkdir(d.KeyDir, 0o700))
 	host, port, _ := net.SplitHostPort(d.address)
 	conf := []string{"Syslog no", "Mode s", "UserID root", "Canonicalization relaxed/simple", "Socket inet:" + port + "@" + host,
@@ -69,56 +66,4 @@ echo $! >%[1]s
 	d.Start(t)
 	t.Cleanup(func() { d.Stop(t) })
 	return d
-}
-
-// Restart is the argv of a restart.
-func (d *DkimpyMilter) Restart() []string { return []string{d.restart} }
-
-// Start starts it again, and waits until it answers.
-func (d *DkimpyMilter) Start(t testing.TB) {
-	t.Helper()
-	if out, err := exec.Command(d.restart).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	d.Await(t)
-}
-
-// Await waits until it answers.
-func (d *DkimpyMilter) Await(t testing.TB) {
-	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", d.address); err == nil {
-			c.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("dkimpy-milter does not answer at %s: %s", d.address, d.Said())
-		}
-	}
-}
-
-// Said returns what it has printed.
-func (d *DkimpyMilter) Said() string {
-	text, _ := os.ReadFile(filepath.Join(d.Dir, "log"))
-	return string(text)
-}
-
-// Stop ends it, if it runs.
-func (d *DkimpyMilter) Stop(t testing.TB) {
-	t.Helper()
-	text, err := os.ReadFile(d.pid)
-	if err != nil {
-		return
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	must(t, err)
-	syscall.Kill(pid, syscall.SIGKILL)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if c, err := net.Dial("tcp", d.address); err != nil {
-			return
-		} else {
-			c.Close()
-		}
-	}
-	t.Fatal("dkimpy-milter does not end")
 }

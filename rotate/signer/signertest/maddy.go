@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,16 +19,15 @@ const maddyAt = "/usr/local/lib/dkimbot-maddy/maddy"
 
 // Maddy is a real maddy, started by root. What is sent through it comes back to the test.
 type Maddy struct {
-	Dir    string // safe for keys, removed after the test
 	KeyDir string
 	File   string // that its configuration imports
 	Conf   string
 	Ask    string // its endpoint for questions
 	Answer string // the socket to which that delivers
 
-	port         int
-	sink         *sink
-	restart, pid string
+	port int
+	sink *sink
+	restartable
 }
 
 // NewMaddy sets maddy up; Start starts it.
@@ -39,11 +36,11 @@ func NewMaddy(t testing.TB) *Maddy {
 	if _, err := os.Stat(maddyAt); err != nil {
 		t.Fatalf("maddy is not there; make servers builds it (%v)", err)
 	}
-	m := &Maddy{Dir: SafeDir(t), port: nameservertest.FreePort(t), sink: newSink(t)}
+	m := &Maddy{port: nameservertest.FreePort(t), sink: newSink(t)}
+	m.restartable = newRestartable(t, "maddy", m.Submit())
 	at := func(name string) string { return filepath.Join(m.Dir, name) }
 	m.KeyDir, m.File, m.Conf, m.Answer = at("keys"), at("dkimbot.conf"), at("maddy.conf"), at("answer/socket")
 	m.Ask = net.JoinHostPort("127.0.0.1", strconv.Itoa(nameservertest.FreePort(t)))
-	m.restart, m.pid = at("restart"), at("pid")
 	must(t, os.Mkdir(m.KeyDir, 0o700))
 	must(t, os.WriteFile(m.File, nil, 0o644))
 	must(t, os.WriteFile(m.Conf, []byte(fmt.Sprintf(`hostname mail.example.org
@@ -105,62 +102,6 @@ func StartMaddy(t testing.TB) *Maddy {
 	m.Start(t)
 	t.Cleanup(func() { m.Stop(t) })
 	return m
-}
-
-// Restart is the argv of a restart, which does not wait until maddy listens.
-func (m *Maddy) Restart() []string { return []string{m.restart} }
-
-// Start starts it again, and waits until it answers.
-func (m *Maddy) Start(t testing.TB) {
-	t.Helper()
-	if out, err := exec.Command(m.restart).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	m.Await(t)
-}
-
-// Await waits until it answers.
-func (m *Maddy) Await(t testing.TB) {
-	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", m.Submit()); err == nil {
-			c.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("maddy does not answer: %s", m.Said())
-		}
-	}
-}
-
-// Said returns what it has printed.
-func (m *Maddy) Said() string {
-	text, _ := os.ReadFile(filepath.Join(m.Dir, "log"))
-	return string(text)
-}
-
-// Signal sends it a signal.
-func (m *Maddy) Signal(t testing.TB, sig syscall.Signal) {
-	t.Helper()
-	text, err := os.ReadFile(m.pid)
-	must(t, err)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	must(t, err)
-	syscall.Kill(pid, sig)
-}
-
-// Stop ends it, if it runs.
-func (m *Maddy) Stop(t testing.TB) {
-	t.Helper()
-	m.Signal(t, syscall.SIGKILL)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		c, err := net.Dial("tcp", m.Submit())
-		if err != nil {
-			return
-		}
-		c.Close()
-	}
-	t.Fatal("maddy does not end")
 }
 
 // Mail sends a message from someone at the domain through maddy and returns what comes out. While maddy is started

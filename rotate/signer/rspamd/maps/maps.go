@@ -109,9 +109,9 @@ func (s *Signer) open(ctx context.Context) (*maps, error) {
 		return nil, err
 	}
 	first := m.selectors[0].Place
-	if m.unlock, err = first.Lock(ctx, first.Name+".dkimbot-lock"); err != nil {
+	if m.unlock, err = s.store.LockTable(ctx, first); err != nil {
 		m.close()
-		return nil, s.store.LockFault(ctx, first, err)
+		return nil, err
 	}
 	if err := s.read(m); err != nil {
 		m.close()
