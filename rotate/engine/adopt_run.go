@@ -63,17 +63,17 @@ func (r *run) noteStrangers(ctx context.Context, a rotate.Adoption) error {
 	return r.save(ctx)
 }
 
-// believe gives up a state that is older than the world, durably, with the adoption of
-// what the world holds.
+// believe replaces a state that is older than DNS and the keystore, durably, by the adoption of
+// what these hold.
 func (r *run) believe(ctx context.Context, a rotate.Adoption) error {
 	p := adoption.New(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
 	st := p.Believed(a)
 	if reflect.DeepEqual(st, r.st) || r.plan.Held != "" {
 		return nil
 	}
-	message := "the state was lost: what DNS and the keystore hold is believed"
+	message := "the state was lost: dkimbot adopted what DNS and the keystore hold"
 	if r.st.Phase != rotate.New {
-		message = "the state was older than the world: what DNS and the keystore hold is believed"
+		message = "the state was older than DNS and the keystore: dkimbot adopted what these hold"
 	}
 	r.st = st
 	return r.save(ctx, r.event(rotate.Step{Kind: rotate.Believe}, codes.OutcomeDone, message))

@@ -95,7 +95,7 @@ func TestNotBelievedYet(t *testing.T) {
 // instead (true words).
 func TestWhyItIsBelieved(t *testing.T) {
 	for says, given := range map[string]rotate.Phase{"the state was lost: ": rotate.New,
-		"the state was older than the world: ": rotate.Ready} {
+		"the state was older than DNS and the keystore: ": rotate.Ready} {
 		w, d := newWorld(t, "mx1"), wanted("mx1")
 		w.settle(d)
 		old := w.state(d.Name)

@@ -114,8 +114,8 @@ func (m *Mail) check(ctx context.Context) error {
 
 func unreachable(what, key string, err error) error {
 	return &fault.Error{Kind: fault.Transient, Code: codes.Unreachable, What: what, Err: err,
-		Hint: "correct " + key + " in the configuration, or see what is wrong there; keys are rotated all the same, " +
-			"and no notice is sent"}
+		Hint: "correct " + key + " in the configuration, or see what is wrong there; keys are rotated anyway, " +
+			"but no notice is sent"}
 }
 
 // reachable tries the way to an address that is a secret: no more of it is shown than its host.
