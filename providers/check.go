@@ -89,6 +89,6 @@ func (p *Provider) check(ctx context.Context, ask asking, rec dkim.TXT) error {
 
 // accepted is the failure of a service that does what it should have refused.
 func accepted() *failure {
-	return permanent(errors.New("the service carried out a change that was made up to be refused"),
+	return permanent(errors.New("the service accepted a test change that it should have refused"),
 		"look at the zone's records at the service, and report this as a defect")
 }

@@ -89,7 +89,7 @@ type unsignedError struct {
 }
 
 func (e *unsignedError) Error() string {
-	return fmt.Sprintf("the answer from %s (%s) is not believed: %s", e.server, rcodeName(e.answer.Rcode), e.how)
+	return fmt.Sprintf("the answer from %s (%s) is not trusted: %s", e.server, rcodeName(e.answer.Rcode), e.how)
 }
 
 func (e *unsignedError) failure() *failure {
@@ -111,7 +111,7 @@ type tsigError struct {
 func (e *tsigError) Error() string {
 	text := fmt.Sprintf("the server at %s does not accept the key %s: %s", e.server, e.key.name, rcodeName(int(e.code)))
 	if e.unsigned {
-		text += " (said by an answer that is not signed)"
+		text += " (the answer is not signed)"
 	}
 	return text
 }

@@ -57,7 +57,7 @@ func explain(what, dir string, err error) error {
 	var open *unsafeError
 	switch {
 	case errors.As(err, &open):
-		f.Hint = fmt.Sprintf("take the rights away and consider whether the key was seen: chmod -R go= %s", dir)
+		f.Hint = fmt.Sprintf("remove these rights: chmod -R go= %s", dir)
 	case safefile.Remedy(err) != "":
 		f.Hint = safefile.Remedy(err)
 	case errors.Is(err, errMissing):

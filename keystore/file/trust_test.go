@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// I1, I9: no key is taken from, or put into, what another user could exchange: the
+// I1, I9: no key is taken from, or put into, what another user could replace: the
 // keystore, a directory above or in it, or a key's file. Nor does a pipe hang anything.
 func TestOthersKeystore(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -108,8 +108,8 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 		s.diagnose(f, err)
 	}
 	if errors.As(err, new(*unansweredError)) && f.Kind == fault.Transient {
-		f.Hint = "the key may have been stored all the same: " +
-			"look which version is the newest and continue from there" + also(f.Hint)
+		f.Hint = "the key may have been stored anyway: " +
+			"check which version is the newest, and continue from there" + also(f.Hint)
 	}
 	f.Err, f.Hint = s.session.shown.hideIn(f.Err), s.session.shown.hide(f.Hint, leastOwn)
 	return f

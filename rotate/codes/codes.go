@@ -88,7 +88,7 @@ const (
 	UnloadableLine    Code = "unloadable-line"     // the signer can't load a line of the table
 	TableNames        Code = "table-names"         // the table has several names (hard links)
 	UnsafeFile        Code = "unsafe-file"         // a file or link stands where only root and dkimbot's user may write
-	UnsafeKeyDir      Code = "unsafe-key-dir"      // others could exchange keys in this directory, or the signer can't reach it
+	UnsafeKeyDir      Code = "unsafe-key-dir"      // others could replace keys in this directory, or the signer can't reach it
 	KeyOwner          Code = "key-owner"           // the user that the signer runs as can't read keys in this directory
 	ForeignKeyFile    Code = "foreign-key-file"    // another file stands in the place of a key file
 	KeyInUse          Code = "key-in-use"          // the signer still signs with the key that is to be removed

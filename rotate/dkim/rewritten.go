@@ -29,6 +29,9 @@ func Serves(shown, record string) bool {
 // t=s added". It reads also what no verifier can use. It returns "" where another key stands there, or none, and where
 // both mean the same to verifiers.
 func Rewritten(shown, record string) string {
+	if shown == record {
+		return ""
+	}
 	is, was := looseTags(shown), looseTags(record)
 	if was["p"] == "" || is["p"] != was["p"] || SameRecord(shown, record) {
 		return ""

@@ -62,7 +62,7 @@ func TestAdoptRefuses(t *testing.T) {
 				"leaves mail._domainkey.example.com alone"}},
 		"no record": {func(s scene) { s.w.spoil("mail", "") }, "no-record",
 			[]string{"DNS shows no record", "dkimbot rotate"}},
-		"another key":      {otherKey, "other-key", []string{"DNS shows key", "the key given is"}},
+		"another key":      {otherKey, "other-key", []string{"DNS shows key", "the given key is"}},
 		"revoked":          {func(s scene) { s.w.spoil("mail", "v=DKIM1; p=") }, "revoked-record", []string{"empty p="}},
 		"not a key record": {func(s scene) { s.w.spoil("mail", "v=spf1 -all") }, "bad-record", []string{"can't be used"}},
 		"servers differ": {func(s scene) {
@@ -92,7 +92,7 @@ func TestAdoptRefuses(t *testing.T) {
 		"a signer does not sign": {func(s scene) { s.w.hosts["mx2"].uses = nil }, "active-unclear",
 			[]string{"mx2 does not sign"}},
 		"active is not given": {func(s scene) { s.a.Active = "s2" }, "active-not-adopted",
-			[]string{"s2", "give its key, too"}},
+			[]string{"s2", "give its key too"}},
 		"two keys for one": {func(s scene) { s.a.Keys = append(s.a.Keys, s.a.Keys[0]) }, "two-keys", nil},
 		"no signers":       {func(s scene) { s.d.Signers = nil }, "no-signers", nil},
 		"a test message fails": {func(s scene) { s.w.spoil("mail", plantest.Record(s.a.Keys[0].Key)+"; s=other") }, "bad-record",
@@ -105,7 +105,7 @@ func TestAdoptRefuses(t *testing.T) {
 		"a freeze": {func(s scene) {
 			s.d.Named, s.d.Limits = true, rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 30 * day,
 				Timezone: "UTC", Key: "limits.freezes[0]"}}}
-		}, "freeze", []string{"begin the adoption of keys of example.com", "--ignore-freezes"}},
+		}, "freeze", []string{"start the adoption of keys of example.com", "--ignore-freezes"}},
 		"released": {func(s scene) {
 			s.d.Policy.Selectors = [2]string{"s1", "s2"}
 			s.w.settle(*s.d)

@@ -76,7 +76,7 @@ func TestNothingBecomesWorse(t *testing.T) {
 					t.Errorf("%s signs with %q; %v", name, got, res.Err)
 				}
 			}
-			if said := strings.Join(finding.Texts(res.Plan.Warnings), " "); len(lacks) == 2 && strings.Contains(said, "all mail would") {
+			if said := strings.Join(finding.Texts(res.Plan.Warnings), " "); len(lacks) == 2 && strings.Contains(said, "all mail fail") {
 				t.Errorf("it says %s", said)
 			}
 			w.shows = nil

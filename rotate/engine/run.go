@@ -281,8 +281,10 @@ func (r *run) rest(ctx context.Context) error {
 	r.st.Failures, r.st.LastError, r.st.Failed = 0, "", rotate.Failure{}
 	r.st.Refused, r.st.NextTry = false, time.Time{}
 	r.st.DueAt = time.Time{}
-	if due, err := r.want.Policy.NextDue(r.want.Name, r.st.SwitchedAt); err == nil && r.st.Phase == rotate.Ready {
-		r.st.DueAt = due
+	if r.st.Phase == rotate.Ready {
+		if due, err := r.want.Policy.NextDue(r.want.Name, r.st.SwitchedAt); err == nil {
+			r.st.DueAt = due
+		}
 	}
 	events := r.drifted()
 	if reflect.DeepEqual(r.st, r.stored) {

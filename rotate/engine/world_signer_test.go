@@ -290,7 +290,7 @@ func (a agent) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		refs, err := a.h.mail(k.Domain)
 		if err == nil && (len(refs) != 1 || refs[0] != k.Ref()) {
-			err = &fault.Error{Kind: fault.Transient, Code: codes.MailDiffers, What: "see in mail", Err: errors.New("it differs")}
+			err = &fault.Error{Kind: fault.Transient, Code: codes.MailDiffers, What: "check by mail", Err: errors.New("it differs")}
 		}
 		if err != nil {
 			return err

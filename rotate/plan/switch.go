@@ -45,7 +45,7 @@ func (p *planner) ready(busy bool) {
 		if err := p.obstacle(); err != nil {
 			p.stop(&fault.Error{Kind: fault.Transient, Code: fault.CodeOf(err), Err: errors.New(next.Reason.Message),
 				What: fmt.Sprintf("switch %s to %s before %s", p.Want.Name, standby, calendar.Utc(usable)),
-				Hint: "ask again then; until then: " + fault.HintOf(err)})
+				Hint: "ask again after that time; meanwhile: " + fault.HintOf(err)})
 		}
 	case isDue:
 		p.rotate(standby)

@@ -10,7 +10,7 @@
 // one that the kernel makes up is refused by name. What is written gets its owner and mode through the open file,
 // whatever the umask, and is durable when the call returns.
 //
-// Check says whether others could exchange what stands at a path: the directories on
+// Check says whether others could replace what stands at a path: the directories on
 // the way, the directory itself and the file.
 //
 // It is a leaf: every room may import it, and it imports no room.

@@ -79,7 +79,7 @@ func (d *Dir) CheckEntry(name string) error {
 
 func (t trust) check(e entry) error {
 	if !t.has(e.stat.Uid) {
-		return refuse(e.path, fmt.Sprintf("belongs to user %s, who could exchange what is in it", userName(e.stat.Uid)),
+		return refuse(e.path, fmt.Sprintf("belongs to user %s, who could replace what is in it", userName(e.stat.Uid)),
 			fmt.Sprintf("run dkimbot as that user, or run: chown %s %s", userName(uint32(os.Geteuid())), e.path))
 	}
 	if who := t.writable(e.stat); who != "" {

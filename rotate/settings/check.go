@@ -135,7 +135,7 @@ func (f Field) checkNumber(n float64) *Problem {
 		return nil
 	}
 	return Wrong(
-		"is not a number that makes sense here",
+		"is out of range",
 		fmt.Sprintf("write a number from %g to %.0f, without quotes", f.Least, f.Most),
 	)
 }

@@ -94,7 +94,7 @@ func copied(ctx context.Context, from, to, attempt, change string,
 func ofCopy(err error, attempt string) error {
 	if attempt == "restore" && fault.CodeOf(err) == codes.DamagedState {
 		return &fault.Error{Kind: fault.Permanent, Code: codes.DamagedState, What: fault.Text(err),
-			Hint: "restore another copy; this one is not whole. " +
+			Hint: "restore another copy; this one is incomplete. " +
 				"Without one, 'dkimbot adopt --all --from-keystore' takes the keys that are there"}
 	}
 	return err

@@ -43,11 +43,11 @@ func create(ctx context.Context, path string) error {
 
 // place returns path whole and without links, and whether nothing is in the way of a database there: the directories
 // that lead to it, and the files of one that is there, belong only to root or the running
-// user's. Whoever could exchange them decides what dkimbot takes for done.
+// user's. Whoever could replace them decides what dkimbot takes for done.
 func place(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", fault.Lasting("open the state database", err, "run it in a directory that exists, or give state.path whole")
+		return "", fault.Lasting("open the state database", err, "run it in a directory that exists, or write state.path as an absolute path")
 	}
 	what := "open the state database " + path
 	dir, name, err := safefile.Parent(path)

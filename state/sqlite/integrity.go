@@ -19,8 +19,8 @@ func (s *Store) InPlace() error {
 	}
 	if !os.SameFile(s.file, now) {
 		return fault.Lasting("find the state database "+s.path,
-			errors.New("another file stands in its place since it was opened: what is written to the one that is open is lost"),
-			"stop the daemon, put the file there that is to count (dkimbot-recovery(7)), and start it again")
+			errors.New("another file took its place after it was opened; what is written to the open one is lost"),
+			"stop the daemon, put the right file there (dkimbot-recovery(7)), and start it again")
 	}
 	return nil
 }

@@ -40,6 +40,6 @@ func unwritable(what, path string, err error) error {
 		return nil
 	}
 	return fault.Temporary(what, fmt.Errorf("the file system of %s is full: %w", dir, err),
-		"nothing was changed: dkimbot notes first what it does, also where a key is compromised. Free some megabytes "+
+		"nothing was changed, because dkimbot records each step before it takes it, also for a compromised key. Free some megabytes "+
 			"there (df "+dir+"; or inodes: df -i), and run it again")
 }

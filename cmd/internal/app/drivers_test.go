@@ -213,7 +213,7 @@ domains: [{ name: example.com, provider: shelf, signers: [roof] }]
 	}
 	for _, want := range []string{
 		":3: providers.desk.notebook: is missing: name the notebook",
-		":3: providers.desk.pages: is not a number that makes sense here: write a number from 1 to 100, without quotes",
+		":3: providers.desk.pages: is out of range: write a number from 1 to 100, without quotes",
 		":3: providers.desk.stamp_env: read environment variable NOTHING: it is not set, or empty",
 		`:3: providers.desk.notebok: unknown key "notebok": did you mean notebook?`,
 		":5: providers.chair.notebook: notebook /book is used by providers.shelf.notebook already: give each its own",

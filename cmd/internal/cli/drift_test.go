@@ -397,7 +397,7 @@ func TestUnlistedDomain(t *testing.T) {
 	before := l.files(t)
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
 	d.awaitLog(t, "configuration reloaded")
-	d.awaitLog(t, "a domain is under management and not in the configuration")
+	d.awaitLog(t, "dkimbot manages a domain that the configuration does not list")
 	d.awaitLog(t, "s2._domainkey.gone.test")
 	d.stop(t, syscall.SIGTERM, soon)
 

@@ -81,7 +81,7 @@ func TestUnseenProcess(t *testing.T) {
 	must(t, first.Start())
 	eventually(t, "the activation is under way", func() bool { return l.read(t, "busy") != "" })
 	l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: work on example.test", "pid 1 ", "since ",
-		"hint: wait for the other process, or end it")
+		"hint: wait for the other process, or stop it")
 	finish(t, apart(t, l.command("rollback", "--domain", "example.test"))).want(t, 3, "pid 1 ")
 	report := l.command("rotate", "--domain", "example.test", "--compromised", "--selector", "s1") // it waits
 	must(t, report.Start())

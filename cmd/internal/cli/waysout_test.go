@@ -163,7 +163,7 @@ func hintOf(r result) string {
 
 var (
 	quoted = regexp.MustCompile(`'dkimbot ([^']+)'`)
-	flags  = regexp.MustCompile(`all the same with ((--[a-z-]+ ?)+)`)
+	flags  = regexp.MustCompile(`start it now with ((--[a-z-]+ ?)+)`)
 )
 
 // commandIn returns the first command in a hint that does something, and was not run before;

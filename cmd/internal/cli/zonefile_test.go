@@ -38,7 +38,7 @@ func TestZoneFilesAreNamed(t *testing.T) {
 	l.run(t, "validate").want(t, 1,
 		"zones/signed.test.zone:1: the zone file is signed: line 6 holds the RRSIG record of signed.test",
 		"point dir of the provider at the unsigned file",
-		"zones/broken.test.zone:7: not a record type that is known here")
+		"zones/broken.test.zone:7: unknown record type")
 	l.run(t, "validate", "--json").want(t, 1, `"line": 7`, `odd.test.zone"`, "CAA record can't be read",
 		"queries for it are answered with SERVFAIL by dkimbot; other name servers can serve it from the same file")
 	l.run(t, "rotate", "--domain", "signed.test").want(t, 1, "the zone file is signed")

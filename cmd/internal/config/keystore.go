@@ -90,7 +90,7 @@ var inVault = settings.Form{Name: "path in Vault", Parse: func(text string, _ se
 	for part := range strings.SplitSeq(text, "/") {
 		if part == "" || part == "." || part == ".." || part != url.PathEscape(part) {
 			return text, settings.Wrong(fmt.Sprintf("%q is not a path in Vault", text),
-				"write names joined by /, without one at the begin or end")
+				"write names joined by /, without one at the start or end")
 		}
 	}
 	return text, nil

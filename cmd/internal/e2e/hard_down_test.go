@@ -70,7 +70,7 @@ func (d *down) withoutDNS() {
 // withoutVault leaves no way to give the signer another key: the leaked one is revoked when that is told.
 func (d *down) withoutVault() {
 	d.vault.Seal(d.t)
-	d.report("s2", nil, "no signer could be switched away from it yet, so all mail would fail", "--revoke-now")
+	d.report("s2", nil, "no signer could be switched away from it yet, and revoking it now would make all mail fail", "--revoke-now")
 	d.mail.expect("s2")
 	d.wantRevoked(false)
 	d.report("s2", []string{"--revoke-now"}, "s2: key .* was revoked in DNS")
@@ -82,7 +82,7 @@ func (d *down) withoutVault() {
 // withoutReload lets the signer's reload hang: OpenDKIM continues with the compromised key.
 func (d *down) withoutReload() {
 	d.setReload("sleep 60")
-	d.report("s1", nil, "no signer could be switched away from it yet, so all mail would fail", "reload")
+	d.report("s1", nil, "no signer could be switched away from it yet, and revoking it now would make all mail fail", "reload")
 	d.mail.expect("s1")
 	d.wantRevoked(false)
 	d.setReload(strings.Join(d.signer.Reload(), " "))
@@ -95,7 +95,7 @@ func (d *down) withoutSigner() {
 	d.mail.close()
 	d.signer.Stop(d.t)
 	d.setReload("kill -USR1 " + strconv.Itoa(d.signer.PID))
-	d.report("s2", nil, "no signer could be switched away from it yet, so all mail would fail")
+	d.report("s2", nil, "no signer could be switched away from it yet, and revoking it now would make all mail fail")
 	d.wantRevoked(false)
 	d.signer.Start(d.t)
 	d.setReload(strings.Join(d.signer.Reload(), " "))

@@ -22,7 +22,7 @@ func (doc Document) Timely(now time.Time) *rotate.Reason {
 	case !now.Before(doc.ExpiresAt):
 		return &rotate.Reason{Code: codes.Expired, Message: "it expired at " + stamp(doc.ExpiresAt)}
 	case now.Before(doc.PlannedFor):
-		return &rotate.Reason{Code: codes.NotYet, Message: "it is for " + stamp(doc.PlannedFor) + " and not before"}
+		return &rotate.Reason{Code: codes.NotYet, Message: "it must not be applied before " + stamp(doc.PlannedFor)}
 	}
 	return nil
 }

@@ -194,8 +194,7 @@ func (rec *Record) readType(words []string) (*uint32, []string, error) {
 	}
 	kind, ok := ParseType(unquote(words[0]))
 	if !ok {
-		return nil, nil, quote("not a record type that is known here (as TYPE and its number, RFC 3597, "+
-			"every type is)", words[0])
+		return nil, nil, quote("unknown record type (write it as TYPE and its number, RFC 3597)", words[0])
 	}
 	if rec.Kind = kind; len(words) == 1 && kind != dns.TypeAPL { // a list that may be empty (RFC 3123 section 4)
 		return nil, nil, errors.New("the " + TypeName(kind) + " record has no data")

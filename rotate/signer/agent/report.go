@@ -67,11 +67,11 @@ func (v *view) silent() error {
 
 // away is the fault for an agent that is waited for.
 func (v *view) away(what string, err error) error {
-	hint := "see on its host whether it runs and reaches Vault (systemctl status dkimbot-agent); it takes up what is " +
-		"wanted by itself; where the host is gone for good, take the signer out of the configuration"
+	hint := "see on its host whether it runs and reaches Vault (systemctl status dkimbot-agent); it carries out the " +
+		"wish by itself; if the host is gone for good, take the signer out of the configuration"
 	if errors.Is(err, errSeveral) {
-		hint = "where one is a copy of another, stop its agent, remove the state_dir, and give it a name of its own; " +
-			"some polls after only one reports, it is said here whether more is needed"
+		hint = "if one is a copy of another, stop its agent, remove its state_dir and give it a name of its own; " +
+			"a few polls later this message says whether more is needed"
 	}
 	return &fault.Error{Kind: fault.Transient, Code: codes.AgentSilent, What: what, Err: err, Hint: hint}
 }

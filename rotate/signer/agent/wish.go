@@ -133,7 +133,7 @@ func (s *Signer) change(ctx context.Context, edit func(v *view, sequence int64) 
 		})
 		text, err := Text(v.wish)
 		if err != nil {
-			return nil, fault.Lasting("write what is wanted of agent "+s.cfg.Agent, err,
+			return nil, fault.Lasting("write the wish for agent "+s.cfg.Agent, err,
 				"divide the domains among several agents on that host")
 		}
 		_, err = s.board.Write(ctx, WishAt(s.cfg.Agent), text, v.wishAt)

@@ -33,7 +33,7 @@ func New(cfg Config) (*Signer, error) {
 	cfg.RestartTimeout = cmp.Or(cfg.RestartTimeout, time.Minute)
 	s := &Signer{cfg: cfg, socket: milter.At(cfg.Milter)}
 	s.store = &keyfiles.Store{Signer: cfg.Name, Program: program, Path: cfg.KeyDir, Owner: cfg.Owner, Group: cfg.Group,
-		Text: keyfiles.SeedText, Trouble: "dkimpy-milter would not start, or others could exchange the keys",
+		Text: keyfiles.SeedText, Trouble: "dkimpy-milter would not start, or others could replace the keys",
 		Step: func(operation string) error {
 			if s.step == nil {
 				return nil

@@ -56,7 +56,7 @@ func TestBadRestart(t *testing.T) {
 	write(t, d.Conf, read(t, d.Conf)+"KeyTableEd25519 file:"+filepath.Join(d.Dir, "other")+"\n")
 	s.cfg.RestartTimeout = 5e9
 	err := s.Activate(t.Context(), []dkim.SigningKey{next})
-	signertest.WantCode(t, err, "", "back at what it was", "KeyTableEd25519")
+	signertest.WantCode(t, err, "", "was restored", "KeyTableEd25519")
 	d.Await(t)
 	if got := d.SignsWith(t, "a.example", k...); got != old.Ref() || read(t, d.SigningTable) != was {
 		t.Errorf("signed with %+v; the table:\n%s", got, read(t, d.SigningTable))

@@ -48,7 +48,7 @@ func (s *Signer) settle(ctx context.Context, t *tables, b *signer.Batch, before 
 	}
 	if ctx.Err() != nil {
 		return fault.Temporary("prove the switch on signer "+s.cfg.Name, context.Cause(ctx),
-			"run again: what is not proved yet will be")
+			"run it again: it continues with what is not proved yet")
 	}
 	back := false
 	for _, k := range b.Keys {
@@ -61,7 +61,7 @@ func (s *Signer) settle(ctx context.Context, t *tables, b *signer.Batch, before 
 			f.Verdict == milter.Unsigned && before[k.Domain] {
 			back = true
 			t.signing.Set(pattern(k.Domain), t.signing.old[pattern(k.Domain)])
-			err = fmt.Errorf("%w; the SigningTable is back at what it was", err)
+			err = fmt.Errorf("%w; the SigningTable was restored", err)
 		}
 		b.Fail(k.Name, s.doubt(k.Name, f.Verdict, err))
 	}

@@ -26,7 +26,7 @@ func New(cfg Config) (*Signer, error) {
 	cfg.Lag = cmp.Or(cfg.Lag, defaultLag)
 	s := &Signer{cfg: cfg}
 	s.store = &keyfiles.Store{Signer: cfg.Name, Program: "Exim", Path: cfg.KeyDir, Owner: cfg.Owner, Group: cfg.Group,
-		Trouble: "Exim could not use the keys, or others could exchange them", Step: func(operation string) error {
+		Trouble: "Exim could not use the keys, or others could replace them", Step: func(operation string) error {
 			if s.step == nil {
 				return nil
 			}

@@ -32,7 +32,7 @@ func New(cfg Config) (*Signer, error) {
 	s := &Signer{cfg: cfg}
 	s.store = &keyfiles.Store{Signer: cfg.Name, Program: "Haraka", Path: filepath.Join(cfg.Config, "dkim"),
 		Owner: cfg.Owner, Group: cfg.Group, Likely: s.likely,
-		Trouble: "Haraka could not use the keys, or others could exchange them", Step: func(operation string) error {
+		Trouble: "Haraka could not use the keys, or others could replace them", Step: func(operation string) error {
 			if s.step == nil {
 				return nil
 			}

@@ -282,7 +282,7 @@ func TestRefused(t *testing.T) {
 		"another signer's": {func(s *Signer) error {
 			return os.WriteFile(s.path(), []byte(`{"dkimbot":{"signer":"mx","domains":[]}}`), 0o644)
 		}, "other-signer", "mx"},
-		"others may write": {func(s *Signer) error { return os.Chmod(s.store.Path, 0o777) }, "unsafe-key-dir", "others could exchange them"},
+		"others may write": {func(s *Signer) error { return os.Chmod(s.store.Path, 0o777) }, "unsafe-key-dir", "others could replace them"},
 		"two names": {func(s *Signer) error {
 			return os.Link(filepath.Join(s.cfg.Config, "me"), s.path())
 		}, "table-names", "cp -p"},

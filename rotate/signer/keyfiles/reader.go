@@ -31,7 +31,7 @@ func (s *Store) unread() (problem string, missing bool) {
 			" runs as, who has to read the key files in it", true
 	case err == nil && OwnerOf(info).UID == 0:
 		return "belongs to root, so that key files in it would be for root alone: " +
-			"an " + s.Program + " with a user of its own could read none of them, and mail would go unsigned", false
+			s.Program + ", if it runs as a user of its own, could read none of them, and mail would go unsigned", false
 	}
 	return "", false
 }

@@ -79,7 +79,7 @@ func (s *Store) prepare() (*Dir, error) {
 	return &Dir{store: s, owner: o, daemon: LookUp(o.UID)}, nil
 }
 
-// CheckPath refuses a key directory in which others than root and the program's user could exchange keys, or that
+// CheckPath refuses a key directory in which others than root and the program's user could replace keys, or that
 // it can't reach.
 func (s *Store) CheckPath(o Owner) error {
 	if s.Unchecked {

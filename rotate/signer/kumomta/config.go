@@ -112,7 +112,7 @@ func (c *Config) Fields() []settings.Field {
 func vaultPath(text string, _ settings.Place) (string, *settings.Problem) {
 	for part := range strings.SplitSeq(text, "/") {
 		if part == "" || part == "." || part == ".." || part != url.PathEscape(part) {
-			return "", settings.Wrong("is not a path in Vault", "write names joined by /, without one at the begin or end")
+			return "", settings.Wrong("is not a path in Vault", "write names joined by /, without one at the start or end")
 		}
 	}
 	return text, nil
@@ -126,13 +126,13 @@ func (c *Config) Rules() (out []*settings.Problem) {
 	}
 	if c.Keys == inVault {
 		if c.KeyDir != "" {
-			out = append(out, settings.Wrong("means nothing with keys: vault",
+			out = append(out, settings.Wrong("has no effect with keys: vault",
 				"take key_dir out, or write keys: files", "key_dir"))
 		}
 		return out
 	}
 	if c.Mount != "" || c.Path != "" {
-		out = append(out, settings.Wrong("means nothing with keys: files", "take it out, or write keys: vault",
+		out = append(out, settings.Wrong("has no effect with keys: files", "take it out, or write keys: vault",
 			"vault_mount", "vault_path_prefix"))
 	}
 	if c.KeyDir == "" {

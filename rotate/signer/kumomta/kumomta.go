@@ -47,7 +47,7 @@ func New(cfg Config) (*Signer, error) {
 
 func store(cfg Config) *keyfiles.Store {
 	return &keyfiles.Store{Signer: cfg.Name, Program: "KumoMTA", Path: cfg.KeyDir, Owner: cfg.Owner, Group: cfg.Group,
-		Trouble: "KumoMTA could not use the keys, or others could exchange them"}
+		Trouble: "KumoMTA could not use the keys, or others could replace them"}
 }
 
 // defaultLag is how long KumoMTA keeps a data file, a signer that was made of it, and a key, five minutes each.

@@ -120,7 +120,7 @@ func TestBadRestart(t *testing.T) {
 	write(t, m.Restart()[0], "#!/bin/sh\ncp "+m.File+" "+m.Dir+"/kept\nif grep -q s2 "+m.File+"; then : >"+m.File+"; fi\n"+
 		strings.TrimPrefix(script, "#!/bin/sh\n"))
 	s = newSigner(t, m, func(c *Config) { c.RestartTimeout = 5e9 })
-	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{next}), "", "back at what it was", "without a signature")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{next}), "", "was restored", "without a signature")
 	asBefore()
 
 	m.Stop(t)

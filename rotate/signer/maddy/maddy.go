@@ -31,7 +31,7 @@ func New(cfg Config) (*Signer, error) {
 	cfg.RestartTimeout = cmp.Or(cfg.RestartTimeout, time.Minute)
 	s := &Signer{cfg: cfg}
 	s.store = &keyfiles.Store{Signer: cfg.Name, Program: "maddy", Path: cfg.KeyDir, Owner: cfg.Owner, Group: cfg.Group,
-		Trouble: "maddy would not start, or others could exchange the keys", Step: func(operation string) error {
+		Trouble: "maddy would not start, or others could replace the keys", Step: func(operation string) error {
 			if s.step == nil {
 				return nil
 			}

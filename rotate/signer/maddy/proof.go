@@ -47,7 +47,7 @@ func (s *Signer) settle(ctx context.Context, in *inbox, f *imported, b *signer.B
 	}
 	if ctx.Err() != nil {
 		return fault.Temporary("prove the switch on signer "+s.cfg.Name, context.Cause(ctx),
-			"run again: what is not proved yet will be")
+			"run it again: it continues with what is not proved yet")
 	}
 	old, err := parse(f.was)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Signer) settle(ctx context.Context, in *inbox, f *imported, b *signer.B
 			if delete(f.of, k.Domain); old.of[k.Domain].selector != "" {
 				f.of[k.Domain] = old.of[k.Domain]
 			}
-			err = fmt.Errorf("%w; %s is back at what it was", err, s.cfg.File)
+			err = fmt.Errorf("%w; %s was restored", err, s.cfg.File)
 		}
 		b.Fail(k.Name, s.doubt(k.Name, doubt.Verdict, err))
 	}

@@ -104,7 +104,7 @@ func (w Witness) Prove(ctx context.Context, keys []dkim.SigningKey, failed map[s
 	doubts := socket.Prove(ctx, wants, w.Patience)
 	if len(doubts) > 0 && ctx.Err() != nil {
 		return fault.Temporary("prove the switch on signer "+w.Signer, context.Cause(ctx),
-			"run again: what is not proved yet will be")
+			"run it again: it continues with what is not proved yet")
 	}
 	for domain, f := range doubts {
 		failed[domain] = fault.Temporary(

@@ -146,11 +146,11 @@ func TestGoesBack(t *testing.T) {
 		words []string
 	}{
 		"key file of another user": {func(c *Config) { c.Owner, c.AllowUnsafeKeys = "root", true },
-			signertest.At("a.example", "s2", k[1]), []string{"451", "back at what they were", "owner and mode"}},
+			signertest.At("a.example", "s2", k[1]), []string{"451", "were restored", "owner and mode"}},
 		"same selector, new key": {func(c *Config) { c.Owner, c.AllowUnsafeKeys = "root", true },
-			signertest.At("a.example", "s1", k[1]), []string{"451", "back at what they were"}},
+			signertest.At("a.example", "s1", k[1]), []string{"451", "were restored"}},
 		"other algorithm": {nil, signertest.At("a.example", "s2", ed),
-			[]string{"back at what they were", "SignatureAlgorithm"}},
+			[]string{"were restored", "SignatureAlgorithm"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := signertest.StartOpenDKIM(t)
@@ -160,7 +160,7 @@ func TestGoesBack(t *testing.T) {
 			s.cfg.ReloadTimeout = time.Second
 			err := withTime(s, func() error {
 				return s.Activate(t.Context(), []dkim.SigningKey{test.key, signertest.At("b.example", "s1", k[2])})
-			}, "back at what they were")
+			}, "were restored")
 			wantWords(t, err, test.words...)
 			settles(t, s, d, "s1")
 			wantActive(t, s, old)

@@ -26,7 +26,7 @@ func (b *batch) settle(ctx context.Context, doubts map[string]milter.Finding) er
 	}
 	if ctx.Err() != nil {
 		return fault.Temporary("prove the switch on signer "+b.cfg.Name, context.Cause(ctx),
-			"run again: what is not proved yet will be")
+			"run it again: it continues with what is not proved yet")
 	}
 	var back []*job
 	for _, j := range b.jobs {
@@ -51,7 +51,7 @@ func (b *batch) settle(ctx context.Context, doubts map[string]milter.Finding) er
 func (b *batch) doubt(j *job, f milter.Finding, back bool) error {
 	err := f.Err
 	if back {
-		err = fmt.Errorf("%w; the tables are back at what they were", err)
+		err = fmt.Errorf("%w; the tables were restored", err)
 	}
 	what := fmt.Sprintf("prove that opendkim at %s signs with %s (signer %s)", b.cfg.Milter, j.Name, b.cfg.Name)
 	if f.Verdict == milter.Several {

@@ -18,7 +18,7 @@ var vaultPath = settings.Form{Name: "path in Vault",
 		for part := range strings.SplitSeq(text, "/") {
 			if part == "" || part == "." || part == ".." || part != url.PathEscape(part) {
 				return "", settings.Wrong("is not a path in Vault",
-					"write it as rspamd has it, names joined by /, without one at the begin or end, and without data/")
+					"write it as rspamd has it, names joined by /, without one at the start or end, and without data/")
 			}
 		}
 		return text, nil

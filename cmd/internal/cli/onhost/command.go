@@ -125,7 +125,7 @@ func (a *onHost) once(ctx context.Context) error {
 	}
 	a.logReport(r, nil)
 	if r.Trouble != "" {
-		return fault.Temporary("take up what is wanted of agent "+a.cfg.Name, errors.New(r.Trouble),
+		return fault.Temporary("carry out the wish for agent "+a.cfg.Name, errors.New(r.Trouble),
 			"see what the coordinator says of this agent: 'dkimbot check' there")
 	}
 	return nil

@@ -97,7 +97,7 @@ func (a *onHost) wish(ctx context.Context) (agent.Wish, error) {
 	}
 	wish, err := agent.ReadWish(a.cfg.Name, page)
 	if err != nil {
-		return agent.Wish{}, fault.Lasting("read what is wanted of agent "+a.cfg.Name, err,
+		return agent.Wish{}, fault.Lasting("read the wish for agent "+a.cfg.Name, err,
 			"see who wrote it: vault kv metadata get "+
 				strings.Replace(a.store.PageAt(agent.WishAt(a.cfg.Name)), "/data/", "/", 1))
 	}

@@ -66,7 +66,7 @@ func (s *Section) Number(key string, least, most float64) float64 {
 	}
 	f, err := strconv.ParseFloat(v.target().Value, 64)
 	if tag := v.target().Tag; err != nil || tag != "!!int" && tag != "!!float" || f < least || f > most {
-		v.Fail("is not a number that makes sense here",
+		v.Fail("is out of range",
 			fmt.Sprintf("write a number from %g to %.0f, without quotes", least, most))
 		return 0
 	}

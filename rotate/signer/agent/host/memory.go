@@ -130,7 +130,7 @@ func CheckMemory(path string) error {
 		return nil
 	case errors.Is(err, errDamaged):
 		return fault.Lasting("read "+memoName+" in "+path, err, "the agent begins with a new memory and keeps this "+
-			"one as "+oddName+"; the coordinator takes this host for another one, and 'dkimbot check' there says how to go on")
+			"one as "+oddName+"; the coordinator takes this host for another one, and 'dkimbot check' there says how to continue")
 	}
 	return err
 }

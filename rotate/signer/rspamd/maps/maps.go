@@ -52,7 +52,7 @@ func New(cfg Config) *Signer {
 // Store returns the key directory of an rspamd.
 func Store(name, dir, owner string) *keyfiles.Store {
 	return &keyfiles.Store{Signer: name, Program: "rspamd", Path: dir, Owner: owner,
-		Trouble: "rspamd could not use the keys, or others could exchange them"}
+		Trouble: "rspamd could not use the keys, or others could replace them"}
 }
 
 // NameReader says how to name the user that reads the keys.
