@@ -25,6 +25,14 @@ var riddles = map[string]string{
 	`is no (number|duration|time of day)\b`:       "is not a number of days",
 	`\bis sound\b`:                                "is valid",
 	`says once more that the key`:                 "a repeated --compromised refers to",
+	`changes to it begin by`:                      "its changes start only with an applied plan",
+	`begin it now all the same`:                   "start it now with --ignore-...",
+	`shows what is believed`:                      "--dry-run shows the result",
+	`kept in order without it`:                    "shows what dkimbot still does",
+	`when the plan was made it was`:               "signer S now signs with s1; when the plan was made: signs with s2",
+	`(is|are) back at what (it|they)`:             "the tables were restored",
+	`found astray`:                                "found drifted",
+	`(revokes?|leaves) it nevertheless`:           "revoke it now anyway",
 }
 
 // banned are words for which the project has one of its own, and that.

@@ -8,7 +8,7 @@
 //
 // What was in effect once is not done again before the coordinator asks again: what is changed on the host is
 // reported. The memory on the host holds that (memory.go); the number of the newest wish that was taken up, so that an
-// older one, from a Vault that was restored, changes nothing; what the signer was found astray with, until the
+// older one, from a Vault that was restored, changes nothing; what the signer was found drifted with, until the
 // coordinator has heard of it (drifted.go); and a name of its own with the marks of its last reports, so that two hosts
 // under one name are found out, also where one has a copy of the other's memory (others.go). A host whose memory is
 // lost is a new one: it takes up what is wanted now.

@@ -11,7 +11,7 @@ import (
 // from a backup. What it signed with meanwhile is remembered before that is done: the coordinator has to hear of it,
 // and to ask again, also where this turn's report is lost (I10).
 
-// note remembers what was found astray, and forgets what the coordinator has asked anew for since.
+// note remembers what was found drifted, and forgets what the coordinator has asked anew for since.
 func (t *turn) note(domains []string, found map[string]dkim.Ref) error {
 	memo := t.memo
 	memo.Drifted = maps.Clone(memo.Drifted)
@@ -39,7 +39,7 @@ func (t *turn) asked(domain string) bool {
 	return asked && !t.older && t.report.Trouble == ""
 }
 
-// drifted returns what a domain was found astray with, until the coordinator has asked again. Another host's report
+// drifted returns what a domain was found drifted with, until the coordinator has asked again. Another host's report
 // may say so, too. One that this host has taken a newer wish up since is from a Vault that was restored.
 func (t *turn) drifted(domain string) *agent.DriftedTo {
 	if s, noted := t.memo.Drifted[domain]; noted {

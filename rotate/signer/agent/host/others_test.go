@@ -203,7 +203,7 @@ func (b lossy) Write(ctx context.Context, path string, text []byte, after int) (
 	return 0, b.err
 }
 
-// TestStrayedUnheard guards I10: what a signer was found astray with is told also where the report of that turn, or
+// TestStrayedUnheard guards I10: what a signer was found drifted with is told also where the report of that turn, or
 // the next ones, are lost.
 func TestStrayedUnheard(t *testing.T) {
 	l := newLab(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
-// TestOldNews: what a signer was found astray with, and the coordinator has asked again for since, is not news when a
+// TestOldNews: what a signer was found drifted with, and the coordinator has asked again for since, is not news when a
 // Vault that was restored speaks of it again.
 func TestOldNews(t *testing.T) {
 	l := newLab(t)
