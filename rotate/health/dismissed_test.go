@@ -61,7 +61,7 @@ func TestSaidOfDismissed(t *testing.T) {
 	}
 	held := func(j *health.Judge) any {
 		err := j.HeldByDismissed("replace", "s1", plantest.Keys()[0].ID())
-		return strings.Contains(fault.Text(err), " since ")
+		return strings.Contains(fault.Text(err), "(since ")
 	}
 	fails := func(j *health.Judge) any {
 		return strings.Contains(j.RevokeReason("s1", "now").Message, "signer mx9 is no longer listed")

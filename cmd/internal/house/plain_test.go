@@ -29,7 +29,7 @@ var riddles = map[string]string{
 	`begin it now all the same`:                   "start it now with --ignore-...",
 	`shows what is believed`:                      "--dry-run shows the result",
 	`kept in order without it`:                    "shows what dkimbot still does",
-	`when the plan was made it was`:               "signer S now signs with s1; when the plan was made: signs with s2",
+	`when the plan was made it was:`:              "signer S now signs with s1; when the plan was made: signs with s2",
 	`(is|are) back at what (it|they)`:             "the tables were restored",
 	`found astray`:                                "found drifted",
 	`(revokes?|leaves) it nevertheless`:           "revoke it now anyway",

@@ -64,7 +64,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	return active, signer.Partial(failed, len(domains))
 }
 
-// mayBeOpen reports whether connections may be open still that began before the last change which is not confirmed. When
+// mayBeOpen reports whether connections may still be open from before the last change that is not confirmed. When
 // nobody activates the key again, as of a domain that the signer was taken off, what the daemon says counts then.
 func (s *Signer) mayBeOpen() bool {
 	info, err := os.Stat(s.pendingPath())
