@@ -46,7 +46,7 @@ func TestSoundWhileOpen(t *testing.T) {
 			if err := os.Rename(path+".new", path); err != nil {
 				t.Fatal(err)
 			}
-		}, "another file stands in its place", ""},
+		}, "another file took its place", ""},
 		"no file": {func(t *testing.T, path string, _ []byte) {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)

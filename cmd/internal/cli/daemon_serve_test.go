@@ -92,7 +92,7 @@ func TestDaemonAnswers(t *testing.T) {
 		t.Errorf("without the state: %d, %q", code, text)
 	}
 	must(t, os.WriteFile(state, []byte("SQLite format 3\x00"), 0o600))
-	if code, text := askDaemon(t, one, "/readyz"); code != 503 || !strings.Contains(text, "another file stands in its place") {
+	if code, text := askDaemon(t, one, "/readyz"); code != 503 || !strings.Contains(text, "another file took its place") {
 		t.Errorf("with another state in its place: %d, %q", code, text)
 	}
 	must(t, os.Rename(state+".away", state))
