@@ -42,7 +42,8 @@
 // are renamed, added and removed, other selectors, domains on hold, keys copied to another keystore; with
 // leavers, a signer that is removed goes on signing for days or weeks; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
-// can be done at once is done in the same run, truths that what is told is so.
+// can be done at once is done in the same run, and that no compromised key waits for a signer that does not answer
+// when others have left it; truths that what is told is so.
 //
 // # What people order
 //

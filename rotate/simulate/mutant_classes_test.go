@@ -23,6 +23,8 @@ var classMutants = []struct {
 	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
 		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 200},
 
+	{mutant{"a signer that does not answer is taken to be well", []string{"I7"}, 4, All, wellAlways}, hardDays | bounds, 37},
+
 	{mutant{"signers stay where somebody else's record stands", []string{"I7"}, 10, All,
 		looker(func(p *process) ports.Looker { return hesitant{p} })}, strangers | bounds, 1},
 
@@ -65,6 +67,27 @@ func (p presuming) Look(ctx context.Context, name dkim.Name) (rotate.Sight, erro
 	sight, err := p.process.Look(ctx, name)
 	sight.Complete, sight.Silent = sight.Complete || sight.Silent, false
 	return sight, err
+}
+
+// well signs, as it says, with what its host really holds, also where the host does not answer.
+type well struct{ remote }
+
+func (s well) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
+	refs, err := s.remote.Active(ctx, domains)
+	if err == nil {
+		return refs, nil
+	}
+	refs = map[string]dkim.Ref{}
+	for _, d := range domains {
+		if ref, ok := s.host.active(d); ok {
+			refs[d] = ref
+		}
+	}
+	return refs, s.gone()
+}
+
+func wellAlways() *tamper {
+	return signers(func(r remote) ports.Signer { return well{r} })()
 }
 
 // waiting does not tell a server that does not answer from one that shows something else.

@@ -308,6 +308,7 @@ func (p *process) take(e effect) error {
 		return err
 	}
 	p.turn.tries(e, p.now)
+	p.watchOrder(e)
 	leave := p.enter(e)
 	defer leave()
 	if err := p.pause(e, "before"); err != nil {

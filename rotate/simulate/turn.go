@@ -29,6 +29,7 @@ type turn struct {
 	silent  map[string]bool
 	reports map[string]time.Time // by host: of when the report of its agent is that was read last
 	tried   map[attempted]bool
+	waited  map[dkim.Name]string // by the name of a compromised key: a signer that was late and came before its revocation
 }
 
 // attempted is an effect that was begun, whatever became of it.
@@ -45,7 +46,7 @@ func (p *process) turns(domain string) {
 		sights: map[dkim.Name]rotate.Sight{}, planned: map[dkim.Name]rotate.Sight{},
 		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
 		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, reports: map[string]time.Time{},
-		tried: map[attempted]bool{}}
+		tried: map[attempted]bool{}, waited: map[dkim.Name]string{}}
 }
 
 // sight returns what the run saw last at a name.
