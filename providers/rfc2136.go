@@ -113,11 +113,11 @@ func (u *updater) Cost(string) int { return 1 }
 
 func (u *updater) Set(ctx context.Context, rec dkim.TXT) error {
 	there, done, err := u.read(ctx, rec)
-	if err != nil || done {
+	if err != nil || done || there.besides(rec) {
 		return err
 	}
-	for _, expected := range there.expectations(rec) {
-		answer, err := u.ask.exchange(ctx, update(rec, expected))
+	for _, m := range there.updates(rec) {
+		answer, err := u.ask.exchange(ctx, m)
 		switch {
 		case err != nil:
 			return u.explain(ctx, rec, err)

@@ -36,6 +36,49 @@ func (s standing) foreign(rec dkim.TXT) (values []string) {
 	return values
 }
 
+// besides reports whether rec's value stands there already beside others, which it does not replace.
+func (s standing) besides(rec dkim.TXT) bool {
+	others := s.foreign(rec)
+	return rec.Beside && len(others) > 0 && len(s.own(rec)) == 0 && len(s.texts) > len(others)
+}
+
+// own returns the records that rec replaces, other than with its own value.
+func (s standing) own(rec dkim.TXT) (records []dns.RR) {
+	for _, rr := range s.texts {
+		if v := joined(rr.(*dns.TXT)); v != rec.Value && mayReplace(rec, v) {
+			records = append(records, rr)
+		}
+	}
+	return records
+}
+
+// updates returns the messages of which the server is to carry out the first that it grants.
+func (s standing) updates(rec dkim.TXT) (all []*dns.Msg) {
+	if rec.Beside && s.answered && len(s.foreign(rec)) > 0 && len(s.own(rec)) > 0 {
+		all = append(all, s.updateBeside(rec))
+	}
+	for _, expected := range s.expectations(rec) {
+		all = append(all, update(rec, expected))
+	}
+	return all
+}
+
+// updateBeside builds the message that puts rec's value in the place of dkimbot's own alone, on the condition that
+// exactly what was read stands there. The others keep their time to live, which all records of a name share.
+func (s standing) updateBeside(rec dkim.TXT) *dns.Msg {
+	m := new(dns.Msg).SetUpdate(rec.Zone + ".")
+	for _, rr := range s.texts {
+		m.Used([]dns.RR{dns.Copy(rr)})
+	}
+	for _, rr := range s.own(rec) {
+		m.Remove([]dns.RR{dns.Copy(rr)})
+	}
+	value := textRecord(rec, rec.Value)
+	value.Header().Ttl = s.texts[0].Header().Ttl
+	m.Insert([]dns.RR{value})
+	return m
+}
+
 func mayReplace(rec dkim.TXT, value string) bool {
 	return rec.Replaces == nil || value == rec.Value || rec.Replaces(value)
 }

@@ -40,6 +40,9 @@ type TXT struct {
 	// Seen are the values that a look showed there directly before, for services that
 	// take changes and can't be read.
 	Seen []string
+	// Beside lets values that may not give way stay, where the service can change those alone that may: Value then
+	// stands beside them. It is for a revocation, which is worth more than a name that is in order.
+	Beside bool
 }
 
 // NewRecord returns the record that publishes pub, with a note for people.

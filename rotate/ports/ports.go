@@ -42,7 +42,8 @@ type Looker interface {
 type Publisher interface {
 	// Publish makes rec the only TXT record at its owner name. It is idempotent
 	// and does not wait until the record can be seen. When a value stands there that rec does not
-	// replace (dkim.TXT.Replaces), nothing is changed and the fault is Refused with code "foreign-record" (I6). A
+	// replace (dkim.TXT.Replaces), nothing is changed and the fault is Refused with code "foreign-record" (I6);
+	// where rec may stand beside it (dkim.TXT.Beside), a service that can changes dkimbot's own value alone. A
 	// service that can compare and set in one step does; with others the
 	// provider reads directly before it writes. rec's own value never conflicts: an
 	// earlier attempt may have put it there without hearing that it did (I7).
