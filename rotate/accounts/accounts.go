@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -68,12 +70,45 @@ func divided(rec dkim.TXT, took, failed string, err error) error {
 	hint := strings.TrimPrefix(fault.HintOf(err)+"; or, "+LeaveOut(failed), "; or, ")
 	what := fmt.Sprintf("publish %s at every DNS account: %s took the record; %s did not confirm it, and may show "+
 		"what it did before until a retry succeeds", rec.Owner, took, failed)
-	if dkim.RevokedValue(rec.Value) { // an account that shows a compromised key is not to be forgotten
+	revokes, foreign := dkim.RevokedValue(rec.Value), allForeign(err)
+	switch {
+	case revokes && foreign:
+		what = fmt.Sprintf("revoke %s at every DNS account: %s took the revocation, so mail that is verified there fails; "+
+			"%s holds a record that dkimbot did not make and was left as it is: where it shows the key, too, receivers accept it",
+			rec.Owner, took, failed)
+		hint = "find out who made that record, and remove it at " + failed + "; dkimbot revokes its own key there then"
+	case revokes: // an account that shows a compromised key is not to be forgotten
 		hint = fault.HintOf(err)
 		what = fmt.Sprintf("revoke %s at every DNS account: %s took the revocation, so mail that is verified there fails; "+
 			"%s did not confirm it, and may show the key until a retry succeeds", rec.Owner, took, failed)
+	case foreign:
+		what = fmt.Sprintf("publish %s at every DNS account: %s took the record; %s holds one that dkimbot did not make and "+
+			"was left as it is", rec.Owner, took, failed)
+	}
+	if foreign {
+		err = elsewhere{err}
 	}
 	return &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: what, Err: err, Hint: hint}
+}
+
+// elsewhere are the refusals of accounts at which somebody else's record stands, where all others took the write.
+type elsewhere struct{ error }
+
+// Unwrap returns the refusals.
+func (e elsewhere) Unwrap() error { return e.error }
+
+// OnlyForeign reports whether a write reached every account but those at which somebody else's record stands.
+func OnlyForeign(err error) bool {
+	e := elsewhere{}
+	return errors.As(err, &e)
+}
+
+// allForeign reports whether all of the joined errors say that somebody else's record stands there.
+func allForeign(err error) bool {
+	joined, ok := err.(interface{ Unwrap() []error })
+	return ok && !slices.ContainsFunc(joined.Unwrap(), func(err error) bool {
+		return fault.CodeOf(err) != codes.ForeignRecord || fault.KindOf(err) != fault.Refused
+	})
 }
 
 // LeaveOut says how a domain gets on without a DNS account that fails while the zone is moved to it.

@@ -18,13 +18,18 @@ import (
 // secondAccount is another DNS account, whose servers are asked beside those of the world.
 type secondAccount struct {
 	ports.Looker
-	shown map[string]string // by name
-	down  error
+	shown  map[string]string // by name
+	theirs map[string]string // by name: what somebody else put there
+	alone  bool              // it can change one record of a name alone
+	down   error
 }
 
 func (a *secondAccount) Publish(_ context.Context, rec dkim.TXT) error {
 	if a.down != nil {
 		return a.down
+	}
+	if v := a.theirs[rec.Owner]; v != "" && !rec.Replaces(v) && !(rec.Beside && a.alone && a.shown[rec.Owner] != "") {
+		return fault.Refuse(codes.ForeignRecord, "publish "+rec.Owner+" through new: somebody else's record stands there", "remove it")
 	}
 	a.shown[rec.Owner] = rec.Value
 	return nil
@@ -36,8 +41,16 @@ func (a *secondAccount) Look(ctx context.Context, name dkim.Name) (rotate.Sight,
 	if sight.Complete {
 		sight.Shown = map[string][]string{"ns1": slices.Clone(sight.Values)}
 	}
-	sight.Shown["ns.new"] = slices.DeleteFunc([]string{a.shown[sight.Owner]}, func(v string) bool { return v == "" })
+	here := slices.DeleteFunc([]string{a.shown[sight.Owner], a.theirs[sight.Owner]}, func(v string) bool { return v == "" })
+	sight.Shown["ns.new"] = here
 	switch value := a.shown[sight.Owner]; {
+	case a.theirs[sight.Owner] != "":
+		sight.Complete, sight.Lagging = false, append(sight.Lagging, "ns.new: shows something else")
+		for _, v := range here {
+			if !slices.Contains(sight.Values, v) {
+				sight.Values = append(sight.Values, v)
+			}
+		}
 	case err != nil || len(sight.Values) == 1 && sight.Values[0] == value || len(sight.Values) == 0 && value == "":
 	case value == "":
 		sight.Complete, sight.Lagging = false, append(sight.Lagging, "ns.new: shows no record")

@@ -35,20 +35,6 @@ func undone(r *run) error {
 	return j.CantRevoke(j.ExposedKeys()...)
 }
 
-// leavesLater reports whether the first of the steps is a revocation that may not come yet, since all signers before it
-// failed, and has it follow the next signer, which may be the first to leave the key (I2).
-func leavesLater(j *health.Judge, steps []rotate.Step) bool {
-	revocation := steps[0]
-	next := slices.IndexFunc(steps, func(s rotate.Step) bool { return s.Kind == rotate.Activate })
-	if revocation.Kind != rotate.Revoke || revocation.Duty != rotate.Revocation || next < 0 ||
-		j.MayRevoke(revocation.Selector) {
-		return false
-	}
-	copy(steps, steps[1:next+1])
-	steps[next] = revocation
-	return true
-}
-
 // stillCornered returns the revocations that came too early in this run, and do so still. Of a signer whose activation
 // failed it may turn out later in the run that it has left the key: then the revocation waits for no other run.
 func stillCornered(r *run) []rotate.Step {

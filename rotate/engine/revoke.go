@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
@@ -24,7 +25,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if err != nil {
 		return err
 	}
-	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
+	if err := r.lookBeforeWrite(ctx, s.Kind, s.Selector); err != nil {
 		return err
 	}
 	if !sel.Key.RevokedAt.IsZero() && !health.ShowsAnother(health.At(r.seen, s.Selector).Sight, sel.Next) {
@@ -42,13 +43,16 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 		Record: key.Record}); err != nil {
 		return err
 	}
-	if err := provider.Publish(ctx,
-		txt(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL)); err != nil {
+	err = provider.Publish(ctx, accounts.TXT(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL))
+	if err != nil && !accounts.OnlyForeign(err) {
 		return err
 	}
-	plan.Written(r.seen, s.Selector, key.Record)
-	now := r.engine.Clock.Now()
-	r.st.Revoked(s.Selector, now)
+	if err != nil { // somebody else's record stands at an account; all others have revoked the key
+		r.st.Revoked(s.Selector, r.engine.Clock.Now())
+		return errors.Join(err, afterwards{r}.look(ctx, s.Selector))
+	}
+	plan.Written(r.seen, s.Selector, *sel, key.Record)
+	r.st.Revoked(s.Selector, r.engine.Clock.Now())
 	return r.confirm(ctx, s, key.ID, why.Message)
 }
 

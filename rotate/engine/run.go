@@ -222,7 +222,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 	var errs, held error
 	var failed []rotate.Step
 	for steps = slices.Clone(steps); len(steps) > 0; {
-		if leavesLater(r.judge(), steps) {
+		if plan.LeavesLater(r.judge(), steps) {
 			continue
 		}
 		s := steps[0]

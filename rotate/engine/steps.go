@@ -150,7 +150,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	if err != nil {
 		return err
 	}
-	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
+	if err := r.lookBeforeWrite(ctx, s.Kind, s.Selector); err != nil {
 		return err
 	}
 	owner := health.At(r.seen, s.Selector).Sight.Owner
@@ -180,11 +180,11 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 		return err
 	}
 	if err := provider.Publish(ctx,
-		txt(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL)); err != nil {
+		accounts.TXT(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL)); err != nil {
 		return err
 	}
 	if r.st.Selectors[s.Selector] == nil { // no step looks at one that the domain had earlier
-		plan.Written(r.seen, s.Selector, key.Record)
+		plan.Written(r.seen, s.Selector, *sel, key.Record)
 	}
 	r.st.Published(s.Selector, r.engine.Clock.Now())
 	return r.confirm(ctx, s, key.ID, because(s, "through "+r.want.Through()))

@@ -2,10 +2,8 @@ package engine
 
 import (
 	"context"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/observe"
@@ -16,7 +14,7 @@ import (
 // there: hours may have passed since the run looked, and what somebody put there
 // meanwhile is never overwritten (I6). When no server answers now, the earlier answer
 // counts, so that a short outage delays no revocation: the provider compares again when it writes.
-func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
+func (r *run) lookBeforeWrite(ctx context.Context, kind rotate.Kind, selector string) error {
 	seen := health.At(r.seen, selector)
 	sight, err := observe.Record(ctx, r.name(selector), r.engine.Look)
 	switch {
@@ -32,17 +30,22 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	if _, err := (passing{r}).disturbed(ctx, selector, seen); err != nil {
 		return err
 	}
-	if p := r.judge(); p.Standing(selector) == health.Foreign {
+	p := r.judge()
+	may := kind == rotate.Revoke && !p.Bound(selector) || kind == rotate.Publish && health.Lacking(p, selector)
+	if p.Standing(selector) == health.Foreign && !may { // else each account compares once more
 		return p.ForeignRecord(selector, seen.Sight)
 	}
 	return nil
 }
 
-// txt returns what makes record the only TXT record at a selector's name, unless something
-// that dkimbot did not make stands there when it is written (I6).
-func txt(sel rotate.Selector, sight rotate.Sight, record string, ttl time.Duration) dkim.TXT {
-	if sight.Unchecked {
-		sight.Values = sel.Expected()
+// look notes what DNS shows at a selector's name where a write reached some accounts only. Where DNS does not answer,
+// what was seen before counts.
+func (r afterwards) look(ctx context.Context, selector string) error {
+	seen := health.At(r.seen, selector)
+	sight, err := observe.Record(ctx, r.name(selector), r.engine.Look)
+	if err == nil {
+		seen.Sight, seen.SightErr = sight, nil
+		plan.Note(r.seen, selector, seen)
 	}
-	return dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: ttl, Replaces: sel.Ours, Seen: sight.Values}
+	return ctx.Err()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // Coming is a step that will be taken, if nothing gets in between.
@@ -150,7 +151,11 @@ func (f *forecast) do(s rotate.Step) error {
 		f.begin(s, "")
 		record := sel.Key.Record
 		f.st.Revoked(s.Selector, f.now)
-		f.show(&seen, record)
+		if left := shown.Written(seen.Sight, *sel, record); len(left.Values) > 1 { // what is not dkimbot's stays
+			seen.Sight = left
+		} else {
+			f.show(&seen, record)
+		}
 	default:
 		return fault.Lasting("look further ahead for "+f.want.Name,
 			fmt.Errorf("what comes after %s %s is not known", s.Kind, s.Selector), "make the calendar again when that is done")

@@ -2,14 +2,12 @@ package health
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // MailFails says that signers sign with a key that was revoked: their mail fails until they leave it.
@@ -29,22 +27,10 @@ func MailFails(h *Check) *finding.Finding {
 	if len(on) == len(h.Want.Signers) {
 		f.Message = fmt.Sprintf("all mail of %s fails now: it is signed with %s, whose key was revoked", h.Want.Name, s)
 	}
-	if still := stillShow(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" {
+	if still := shown.Still(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" {
 		f.Message += ", except where receivers ask " + still + ", which shows the key as before"
 	}
 	return f
-}
-
-// stillShow names the servers that show a key although others don't, "" for none.
-func stillShow(sight rotate.Sight, key *rotate.Key) string {
-	var names []string
-	for _, server := range slices.Sorted(maps.Keys(sight.Shown)) {
-		holds := func(v string) bool { return key != nil && dkim.Holds(v, key.ID) }
-		if slices.ContainsFunc(sight.Shown[server], holds) {
-			names = append(names, server)
-		}
-	}
-	return strings.Join(names, ", ")
 }
 
 // exposedAt says which servers show a compromised key that was revoked, so that who asks them accepts it; "" for none.
@@ -53,7 +39,7 @@ func exposedAt(j *Judge, s string) string {
 	if key == nil || !key.GivenUp() {
 		return ""
 	}
-	still := stillShow(j.Seen.Selectors[s].Sight, key)
+	still := shown.Still(j.Seen.Selectors[s].Sight, key)
 	if still == "" {
 		return ""
 	}

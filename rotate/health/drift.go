@@ -136,6 +136,12 @@ func (h *Check) Lost(s string) *finding.Finding {
 		}
 		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("not every DNS account of the domain (%s) shows the record at %s: %s",
 			h.Want.Through(), h.Name(s), strings.Join(sight.Lagging, "; "))
+	case Foreign: // it stays where it stands, and is no reason to leave another account without a record
+		if sight := h.Seen.Selectors[s].Sight; !Lacking(&h.Judge, s) || len(sight.Bogus) > 0 {
+			return nil
+		}
+		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("a DNS account of the domain (%s) shows no record at %s",
+			h.Want.Through(), h.Name(s))
 	default:
 		return nil
 	}

@@ -92,7 +92,7 @@ func TestDrift(t *testing.T) {
 			s.Have.Selectors["s1"].Key.Leaked = plantest.Now
 		}, "record-exposed a", "when the first signer has left it"},
 		"a compromised key of earlier, beside another's": {plantest.Ready,
-			func(s *scene) { left(s, plantest.Record(other), plantest.ForeignRecord) }, "record-exposed a!", "remove the records at a"},
+			func(s *scene) { left(s, plantest.Record(other), plantest.ForeignRecord) }, "record-exposed a!", "remove those at a._domainkey.example.com"},
 		"a compromised key of earlier, revoked": {plantest.Ready, func(s *scene) {
 			left(s, dkim.RevokedRecord(plantest.Record(other)))
 			s.Have.Earlier["a"].Past, s.Have.Earlier["a"].Revoked = []string{other.ID()}, true

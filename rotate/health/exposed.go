@@ -16,7 +16,7 @@ import (
 // sign with the key and could not be switched away from it.
 func (j *Judge) ExposedKeys() (out []string) {
 	for _, s := range j.Want.Policy.Selectors {
-		if j.Have.Leaked(s) && !j.LostForGood(s) && !j.HandsOff(s) && !j.Replaced(s) && j.Standing(s) != Absent &&
+		if j.Have.Leaked(s) && !j.LostForGood(s) && !j.Bound(s) && !j.Replaced(s) && j.Standing(s) != Absent &&
 			!j.MayRevoke(s) {
 			out = append(out, s)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // Signers that leave a compromised key do not always wait until every server shows the record of the other one. What is
@@ -24,7 +25,7 @@ func Enough(j *Judge, s string) bool {
 	}
 	sight := j.Seen.Selectors[s].Sight
 	return standing == Changing && len(sight.Bogus) == 0 &&
-		noneLoses(sight, key, j.Seen.Selectors[from], j.Have.Selector(from).Key)
+		shown.NoneLoses(sight, key, j.Seen.Selectors[from], j.Have.Selector(from).Key)
 }
 
 // ShownOf returns the record at a selector as a server shows it, "" where none does.
@@ -59,24 +60,4 @@ func Dead(j *Judge, s string) bool {
 	begun := key != nil && key.GivenUp() && key.RevokeNow && seen.SightErr == nil &&
 		slices.ContainsFunc(seen.Sight.Values, dkim.RevokedValue)
 	return begun || key != nil && !key.Leaked.IsZero() && !key.RevokedAt.IsZero() || j.emptied(s)
-}
-
-// noneLoses reports whether a server lacks the record of the key to, and each one that does lacks that of from as well.
-func noneLoses(sight rotate.Sight, to *rotate.Key, left rotate.SelectorSeen, from *rotate.Key) bool {
-	lacking := false
-	for server, values := range sight.Shown {
-		if slices.ContainsFunc(values, func(v string) bool { return dkim.Serves(v, to.Record) }) {
-			continue
-		}
-		lacking = true
-		there, known := left.Sight.Shown[server]
-		if !known && left.Sight.Complete {
-			there, known = left.Sight.Values, true
-		}
-		if left.SightErr != nil || !known || from == nil ||
-			slices.ContainsFunc(there, func(v string) bool { return dkim.RecordKeyID(v) == from.ID }) {
-			return false
-		}
-	}
-	return lacking
 }

@@ -11,12 +11,29 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // HandsOff reports whether something that is not ours stands at the selector's name,
 // so that nothing may be written there, nor signed with what should stand there (I6).
 func (v *view) HandsOff(s string) bool {
 	return v.Standing(s) == Foreign && !v.Adopting(s) || v.Shared || v.Taken(s) != nil || v.Misled(s) != nil
+}
+
+// Bound reports whether nothing may be revoked at a selector's name: something that is not ours stands there, and no
+// server shows a record of ours whose key is compromised. Where one does, that alone is changed (I6).
+func (v *view) Bound(s string) bool {
+	sel := rotate.SelectorAt(v.Have, s)
+	leaked := sel != nil && sel.Key != nil && !sel.Key.Leaked.IsZero()
+	beside := leaked && v.Standing(s) == Foreign && !v.Shared && !v.Stale(s)
+	return v.HandsOff(s) && !(beside && shown.Somewhere(At(v.Seen, s).Sight, *sel))
+}
+
+// Lacking reports whether a server shows no record at a selector's name where another one shows somebody else's, and
+// the domain has several DNS accounts: to those that hold nothing, dkimbot's own can be published.
+func Lacking(j *Judge, s string) bool {
+	return len(j.Want.Also) > 0 && j.Standing(s) == Foreign && !j.Shared && !j.Stale(s) && !j.Adopting(s) &&
+		shown.Nothing(j.Seen.Selectors[s].Sight)
 }
 
 // Misled returns the error where DNS answers that the selector's name leads to no record of ours,
@@ -50,6 +67,7 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 		return finding.WithThing(RecordAt(s), useless(j, s, differs, sight))
 	}
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.Name(s), dkim.Brief(sight.Values))
+	still := exposedAt(j, s)
 	switch {
 	case !sight.Complete && len(sight.Lagging) > 0:
 		what = fmt.Sprintf("%s holds a record that dkimbot did not make, and not the same on every server: %s", j.Name(s),
@@ -58,7 +76,7 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.Name(s), len(sight.Values),
 			dkim.Brief(sight.Values))
 	}
-	return finding.WithThing(RecordAt(s), fault.Refuse(codes.ForeignRecord, what,
+	return finding.WithThing(RecordAt(s), fault.Refuse(codes.ForeignRecord, what+still,
 		j.foreignHint(s, len(sight.Values) == 1 && dkim.RevokedValue(sight.Values[0]))))
 }
 
@@ -125,7 +143,7 @@ func (j *Judge) onceAlone(s string) string {
 	switch key := j.Have.Selector(s).Key; {
 	case !j.Have.Leaked(s) || !j.GivenUp(s) && j.Have.Selector(s).Next == nil:
 		return "dkimbot then publishes its own again; it"
-	case key.RevokedAt.IsZero():
+	case key.RevokedAt.IsZero() || exposedAt(j, s) != "":
 		return "the key that dkimbot has there is compromised, and dkimbot revokes it when the other record is removed; it"
 	default:
 		return "the key that dkimbot has there is compromised and revoked, and dkimbot replaces it then; it"

@@ -15,11 +15,11 @@ import (
 // Somebody else, such as a DNS panel, may put a record in the place of dkimbot's at a selector that signers use.
 // dkimbot never changes it (I6). What is here says where their mail can only become better by going elsewhere.
 
-// Forsaken reports whether nothing can be signed with a selector's key any more, or not reliably: every server shows a
+// Forsaken reports whether nothing can be signed with a selector's key any more, or not reliably: a server shows a
 // record that dkimbot did not make, in the place of its own or beside it, and no signer signs with that one's key.
 func Forsaken(j *Judge, s string) bool {
-	sight, key := j.Seen.Selectors[s].Sight, j.Have.Selector(s).Key
-	if key == nil || j.Standing(s) != Foreign || !sight.Complete || len(sight.Bogus) > 0 || j.Adopting(s) || j.Stale(s) ||
+	key := j.Have.Selector(s).Key
+	if key == nil || j.Standing(s) != Foreign || len(j.Seen.Selectors[s].Sight.Bogus) > 0 || j.Adopting(s) || j.Stale(s) ||
 		j.Shared || j.Have.Leaked(s) {
 		return false
 	}
@@ -29,7 +29,7 @@ func Forsaken(j *Judge, s string) bool {
 // AllFails reports whether a selector is forsaken and no mail verifies that is signed with its key: dkimbot's record
 // does not stand there at all, or was rewritten so that verifiers refuse it.
 func AllFails(j *Judge, s string) bool {
-	if !Forsaken(j, s) || j.InTestMode(s) {
+	if !Forsaken(j, s) || j.InTestMode(s) || j.Seen.Selectors[s].Sight.Silent {
 		return false
 	}
 	id := j.Have.Selector(s).Key.ID

@@ -69,8 +69,8 @@ func (h *Check) ExposedLeft(s string) *finding.Finding {
 		Message: fmt.Sprintf("the key at %s is compromised, and mail that somebody else signs with it verifies", h.Name(s))}
 	switch {
 	case h.Standing(s) == Foreign:
-		f.Repair, f.Asks = fmt.Sprintf("remove the records at %s: dkimbot changes none while one stands there that it did not "+
-			"make", h.Name(s)), true
+		f.Repair, f.Asks = fmt.Sprintf("it is revoked by itself where no other record stands beside it, or where one record can "+
+			"be changed alone; remove those at %s that dkimbot did not make", h.Name(s)), true
 	case !h.MayRevoke(s):
 		f.Repair = "it is revoked by itself when the first signer has left it; a signer may still sign with it"
 	}

@@ -10,14 +10,14 @@ import (
 // TestHintsWhereThePolicyNamesOthers: where the policy names other selectors, 'rotate' is refused without
 // --change-selectors, so no hint names it alone.
 func TestHintsWhereThePolicyNamesOthers(t *testing.T) {
-	lags := func(s *scene) {
+	rejected := func(s *scene) {
 		s.Show("s1", plantest.ForeignRecord)
 		seen := s.Seen.Selectors["s1"]
-		seen.Sight.Complete, seen.Sight.Lagging = false, []string{"ns2 lags"}
+		seen.Sight.Complete, seen.Sight.Bogus = false, []string{"ns2: the signature has expired"}
 		s.Seen.Selectors["s1"] = seen
 	}
 	lost := func(s *scene) { s.Hold("s1", "", 0) }
-	for name, change := range map[string]func(*scene){"a record at some servers": lags, "a key that is lost": lost} {
+	for name, change := range map[string]func(*scene){"a record that resolvers reject": rejected, "a key that is lost": lost} {
 		for _, moves := range []bool{false, true} {
 			s := plantest.Ready()
 			change(s)

@@ -182,7 +182,8 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 	if d.Have.Released != nil && standing == health.Absent {
 		return
 	}
-	if d.HandsOff(s) || !sel.Key.RevokedAt.IsZero() && !again {
+	again = again || standing == health.Foreign && (seen.Sight.Complete || len(d.Want.Also) > 0)
+	if d.Bound(s) || !sel.Key.RevokedAt.IsZero() && !again {
 		return // where a fresh key is stored already, its record takes the place
 	}
 	if !from.After(d.Now) {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,8 +67,9 @@ func TestNoted(t *testing.T) {
 		if _, has := o.Selectors["s1"]; own != c.intoOwn || former != c.intoFormer || has != c.intoOwn {
 			t.Errorf("%s: noted as its own %t, as former %t", title, own, former)
 		}
-		if Written(o, "s1", "written"); c.intoOwn && o.Selectors["s1"].Sight.Values[0] != "written" ||
-			c.intoFormer && o.Left["s1"].Sight.Values[0] != "written" {
+		Written(o, "s1", rotate.Selector{}, "written")
+		if c.intoOwn && !slices.Contains(o.Selectors["s1"].Sight.Values, "written") ||
+			c.intoFormer && !slices.Contains(o.Left["s1"].Sight.Values, "written") {
 			t.Errorf("%s: what was written is not expected to show", title)
 		}
 	}

@@ -247,7 +247,7 @@ func TestDutiesAreIndependent(t *testing.T) {
 			func(s *scene) { leak(s, "s1"); second(s, "s2") },
 			"revoke s1, destroy s1, generate s1, store s1, publish s1, verify s1", "foreign-record"},
 		{"draining compromised, a second record there", plantest.Draining, func(s *scene) { leak(s, "s1"); second(s, "s1") },
-			"destroy s1", "foreign-record"},
+			"revoke s1, destroy s1", "foreign-record"},
 		{"active compromised, now, draining, the old key unread", plantest.Draining, func(s *scene) {
 			now(s, "s2")
 			seen := s.Seen.Selectors["s1"]

@@ -40,3 +40,17 @@ func place(j *health.Judge, before []rotate.Step, revocation rotate.Step) int {
 	}
 	return at
 }
+
+// LeavesLater reports whether the first of the steps is a revocation that may not come yet, since all signers before it
+// failed, and has it follow the next signer, which may be the first to leave the key (I2).
+func LeavesLater(j *health.Judge, steps []rotate.Step) bool {
+	revocation := steps[0]
+	next := slices.IndexFunc(steps, func(s rotate.Step) bool { return s.Kind == rotate.Activate })
+	if revocation.Kind != rotate.Revoke || revocation.Duty != rotate.Revocation || next < 0 ||
+		j.MayRevoke(revocation.Selector) {
+		return false
+	}
+	copy(steps, steps[1:next+1])
+	steps[next] = revocation
+	return true
+}

@@ -3,6 +3,7 @@ package plan
 import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // Note notes in o what is seen at a selector by now.
@@ -15,9 +16,9 @@ func Note(o rotate.Observation, selector string, seen rotate.SelectorSeen) {
 	o.Selectors[selector] = seen
 }
 
-// Written notes in o what the next look is to show at a selector.
-func Written(o rotate.Observation, selector, record string) {
+// Written notes in o what the next look is to show at a selector, where sel is what is known of it.
+func Written(o rotate.Observation, selector string, sel rotate.Selector, record string) {
 	seen := health.At(o, selector)
-	seen.Sight.Values = []string{record}
+	seen.Sight = shown.Written(seen.Sight, sel, record)
 	Note(o, selector, seen)
 }

@@ -44,7 +44,7 @@ func (p *planner) repair() bool {
 
 func (p *planner) repairAt(s string) bool {
 	sel := p.Have.Selector(s)
-	if sel.Next != nil || sel.Key == nil || p.GivenUp(s) || p.HandsOff(s) {
+	if sel.Next != nil || sel.Key == nil || p.GivenUp(s) || p.HandsOff(s) && !health.Lacking(&p.Judge, s) {
 		return false
 	}
 	lost := p.Lost(s)
@@ -58,6 +58,9 @@ func (p *planner) repairAt(s string) bool {
 		}
 		p.plan.Reason = why
 		p.publish(rotate.Publicity, s, sel.Key, why)
+	}
+	if p.HandsOff(s) {
+		return lost != nil
 	}
 	seen := p.Seen.Selectors[s]
 	// what somebody else made of a compromised key's record is not waited for to be as it was
@@ -206,10 +209,13 @@ func (p *planner) shelter() {
 	}
 }
 
-// failsAtTarget reports whether a signer has switched, and its mail fails for what somebody else put at the target.
+// failsAtTarget reports whether a signer has switched, and its mail fails for what somebody else put at the target: all
+// of it, or where receivers ask a server that shows that, while every server shows the active record.
 func failsAtTarget(d *draft, signer string) bool {
 	seen, target := d.Seen.Signers[signer], d.Have.Target
-	return seen.Err == nil && d.Have.Identify(seen.Ref).Selector == target && health.AllFails(&d.Judge, target)
+	worse := health.AllFails(&d.Judge, target) ||
+		health.Forsaken(&d.Judge, target) && d.Standing(d.Have.Active) == health.Current && !d.Have.Leaked(d.Have.Active)
+	return worse && seen.Err == nil && d.Have.Identify(seen.Ref).Selector == target
 }
 
 // comesSoon reports whether signers that sign with nothing can be given the key of the selector that a switch leads to,

@@ -38,7 +38,7 @@ func keepLeft(p *planner) verdict {
 func revokeLeft(p *planner, now bool) {
 	for _, s := range p.Have.Earlier.Names() {
 		f := p.ExposedLeft(s)
-		if f == nil || f.Asks || !p.MayRevoke(s) {
+		if f == nil || !p.MayRevoke(s) {
 			continue
 		}
 		key, before := p.Have.Earlier[s].Key, strings.Join(health.At(p.Seen, s).Sight.Values, " | ")

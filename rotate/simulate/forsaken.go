@@ -11,7 +11,7 @@ import (
 // Signers leave a selector at which somebody else's record stands, where the other one is good. What is here says when
 // they may, and that they do.
 
-// deserted reports whether every server shows somebody else's record at one of the domain's names, other than but, or
+// deserted reports whether a server shows somebody else's record at one of the domain's names, other than but, or
 // did when a run may have looked last.
 func (w *world) deserted(d *domain, but string) bool {
 	for _, s := range d.want.Policy.Selectors {
@@ -23,14 +23,14 @@ func (w *world) deserted(d *domain, but string) bool {
 	return false
 }
 
-// strangeAt reports whether every server showed somebody else's record at a name then.
+// strangeAt reports whether a server showed somebody else's record at a name then.
 func (w *world) strangeAt(n *zoneName, then time.Time) bool {
 	for i := range w.servers {
-		if !slices.ContainsFunc(n.shown(i, then).values, func(v string) bool { return w.strangers[v] }) {
-			return false
+		if slices.ContainsFunc(n.shown(i, then).values, func(v string) bool { return w.strangers[v] }) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // checkForsaken: a signer does not stay where nothing but somebody else's record stands, while the other selector's key

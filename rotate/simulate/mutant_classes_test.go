@@ -99,13 +99,13 @@ func (p waiting) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error)
 	return sight, err
 }
 
-// hesitant takes somebody else's record for one that not every server shows.
+// hesitant takes somebody else's record for one that resolvers reject.
 type hesitant struct{ *process }
 
 func (p hesitant) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
 	sight, err := p.process.Look(ctx, name)
 	if slices.ContainsFunc(sight.Values, func(v string) bool { return p.strangers[v] }) {
-		sight.Complete = false
+		sight.Complete, sight.Bogus = false, []string{"ns1: the signature has expired"}
 	}
 	return sight, err
 }

@@ -1,0 +1,83 @@
+// Package shown reads from a look at a selector's name what each server shows there: of a key, and beside it.
+package shown
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Still names the servers that show a key although others don't, "" for none.
+func Still(sight rotate.Sight, key *rotate.Key) string {
+	var names []string
+	for _, server := range slices.Sorted(maps.Keys(sight.Shown)) {
+		holds := func(v string) bool { return key != nil && dkim.Holds(v, key.ID) }
+		if slices.ContainsFunc(sight.Shown[server], holds) {
+			names = append(names, server)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// Somewhere reports whether a server shows a record of dkimbot's at a selector whose key can be revoked: not the fresh
+// one, which takes its place.
+func Somewhere(sight rotate.Sight, sel rotate.Selector) bool {
+	return slices.ContainsFunc(sight.Values, func(v string) bool { return standsFor(v, sel) })
+}
+
+func standsFor(value string, sel rotate.Selector) bool {
+	return sel.Ours(value) && !dkim.RevokedValue(value) && !(sel.Next != nil && dkim.RecordKeyID(value) == sel.Next.ID)
+}
+
+// Nothing reports whether a server shows no record at all where others show one.
+func Nothing(sight rotate.Sight) bool {
+	for _, values := range sight.Shown {
+		if len(values) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Written returns what the next look is to show after record was written, which takes the place of dkimbot's own
+// records and leaves others as they are.
+func Written(sight rotate.Sight, sel rotate.Selector, record string) rotate.Sight {
+	after := func(values []string) []string {
+		values = slices.DeleteFunc(slices.Clone(values), sel.Ours)
+		return slices.Sorted(slices.Values(append(values, record)))
+	}
+	if sight.Values = after(sight.Values); len(sight.Values) > 1 {
+		sight.Lagging = nil // it says what stood there before
+	}
+	sight.Shown = maps.Clone(sight.Shown)
+	for server, values := range sight.Shown {
+		if slices.ContainsFunc(values, sel.Ours) {
+			sight.Shown[server] = after(values)
+		}
+	}
+	return sight
+}
+
+// NoneLoses reports whether a server lacks the record of the key to, and each one that does lacks that of from as well,
+// as a look at that one's name shows.
+func NoneLoses(sight rotate.Sight, to *rotate.Key, left rotate.SelectorSeen, from *rotate.Key) bool {
+	lacking := false
+	for server, values := range sight.Shown {
+		if slices.ContainsFunc(values, func(v string) bool { return dkim.Serves(v, to.Record) }) {
+			continue
+		}
+		lacking = true
+		there, known := left.Sight.Shown[server]
+		if !known && left.Sight.Complete {
+			there, known = left.Sight.Values, true
+		}
+		if left.SightErr != nil || !known || from == nil ||
+			slices.ContainsFunc(there, func(v string) bool { return dkim.RecordKeyID(v) == from.ID }) {
+			return false
+		}
+	}
+	return lacking
+}
