@@ -104,3 +104,25 @@ func (st *State) Revoked(selector string, now time.Time) {
 		sel.Key = nil // revoking has put it among the past ones
 	}
 }
+
+// startOver has the active key, which was revoked, replaced by a fresh one, where signers can't be given the other key:
+// its selector counts as the one that they have left, and they come back to it.
+func (st *State) startOver(at time.Time) {
+	old := st.Active
+	for name := range st.Selectors {
+		if name != old {
+			st.Active = name
+		}
+	}
+	if sel := st.Selectors[st.Draining]; sel != nil && sel.Next != nil && sel.Next.mayBePublic() {
+		st.Verified(st.Draining, at) // the key before it does not come back
+		sel.Key.VerifiedAt = time.Time{}
+	} else if sel != nil {
+		sel.dropFresh(at)
+	}
+	if st.Phase == Switching {
+		st.Enter(Draining)
+	}
+	st.Draining, st.Target, st.Held, st.SwitchedAt = old, "", nil, at
+	st.Enter(Replacing)
+}

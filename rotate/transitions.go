@@ -19,7 +19,7 @@ var moves = []move{
 	{Bootstrapping, Ready, "both keys are public and every signer has confirmed the first"},
 	{Ready, Switching, "the first signer is about to switch to the standby"},
 	{Switching, Draining, "the last signer has confirmed the switch; " +
-		"or both keys are compromised, and one is to be replaced at once"},
+		"or both keys are compromised, or one was revoked and the other can't be used, and one is replaced at once"},
 	{Switching, Ready, "the last signer has confirmed that it went back"},
 	{Draining, Replacing, "a fresh key is about to be stored at the drained selector"},
 	{Draining, Switching, "signers are sent back to the drained selector, or leave for it a compromised key, " +
@@ -29,7 +29,8 @@ var moves = []move{
 	{Replacing, Ready, "the fresh key is public and the replaced one destroyed"},
 	{Replacing, Draining, "the key that was replaced, or the fresh one, is compromised: another one takes its place"},
 	{Ready, Draining, "the standby's key is compromised: it is replaced without a switch"},
-	{Ready, Replacing, "the standby's private key was lost, or a person asked for another one: a fresh key is about to be stored"},
+	{Ready, Replacing, "the standby's private key was lost, a person asked for another one, " +
+		"or the active key was revoked and the standby's can't be used: a fresh key is about to be stored"},
 }
 
 // Enter moves the domain to a phase. It is the only place in which a phase changes; which

@@ -258,13 +258,14 @@ func (w *world) reported(st rotate.State) {
 	}
 	for name, sel := range st.Selectors {
 		for _, r := range sel.Retired {
-			w.fleeing = w.fleeing || r.Leaked && st.Phase == rotate.Bootstrapping
+			back := (st.Phase == rotate.Replacing || st.Phase == rotate.Switching) && name != st.Active // to where a revoked one stood
+			w.fleeing = w.fleeing || r.Leaked && (st.Phase == rotate.Bootstrapping || back)
 			w.leaked[r.KeyID] = w.leaked[r.KeyID] || r.Dropped // nobody signs with it, and nobody will
 		}
 		for _, k := range []*rotate.Key{sel.Key, sel.Next} {
 			if k != nil && !k.Leaked.IsZero() {
 				w.leaked[k.ID] = true
-				w.fleeing = w.fleeing || name == st.Active || st.Phase == rotate.Bootstrapping
+				w.fleeing = w.fleeing || name == st.Active || st.Phase == rotate.Bootstrapping || st.Phase == rotate.Replacing
 			}
 		}
 	}

@@ -13,6 +13,9 @@ import (
 // MailFails says that signers sign with a key that was revoked: their mail fails until they leave it.
 func MailFails(h *Check) *finding.Finding {
 	s := h.Have.Active
+	if h.Have.Leaked(h.Have.Draining) && !Dead(&h.Judge, s) { // signers wait for a fresh key there
+		s = h.Have.Draining
+	}
 	if s == "" || !Dead(&h.Judge, s) {
 		return nil
 	}

@@ -221,6 +221,9 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	switch to := h.Refuge(); {
 	case h.goesElsewhere(should) != "":
 		return fmt.Sprintf("it is given the key of %s by itself, with the others", h.goesElsewhere(should)), false
+	case h.Have.Leaked(h.Have.Draining) && should == h.Have.Active &&
+		(h.HandsOff(should) || lacks(&h.Judge, signer, should)):
+		return fmt.Sprintf("it is given the fresh key of %s by itself as soon as every server shows it", h.Have.Draining), false
 	case h.Stale(should):
 		return "nothing is changed until the state is a newer one; see what is said of that", false
 	case h.Have.Leaked(should) && to != "" && should == h.Have.Active && !Barred(&h.Judge, to) &&

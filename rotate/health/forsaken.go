@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
@@ -37,24 +38,91 @@ func AllFails(j *Judge, s string) bool {
 		!slices.ContainsFunc(j.Seen.Selectors[s].Sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == id })
 }
 
-// Better returns the selector to which signers go from a forsaken one, and from when on they may; "" where there is
-// none that is good: dkimbot's own key, in the keystore, shown alone by every server. Where all mail fails only
-// resolvers are waited for, not receivers that may keep an older key of it: mail there can't fail more than it does.
+// Better returns the selector to which signers go from an active one that is forsaken, or that they can't be given
+// though their mail fails or is not signed, and from when on they may; "" where there is none that is good: dkimbot's own
+// key, in the keystore, shown alone by every server. Where all mail fails only resolvers are waited for, not receivers
+// that may keep an older key of it: mail there can't fail more than it does.
 func Better(h *Check) (to string, at time.Time) {
 	if to = h.Haven(); h.Have.Phase == rotate.Switching && len(h.Have.Held) == 0 {
 		to = h.Have.Target
 	}
-	from, key := h.Have.Active, h.Have.Selector(to).Key
-	if key == nil || !Forsaken(&h.Judge, from) || h.Have.Leaked(to) ||
-		!slices.ContainsFunc(h.Want.Signers, func(name string) bool { return h.onPresent(name, from) }) ||
-		h.Stale(to) || h.HandsOff(to) || h.Have.Selector(to).Next != nil || h.Keeping(to) != keyKept ||
-		h.Standing(to) != Current || h.Seen.Selectors[to].Sight.Unchecked {
+	from := h.Have.Active
+	if h.Have.Selector(to).Key == nil || h.Have.Leaked(from) || h.Stale(from) || !steady(h, to) {
 		return "", time.Time{}
 	}
-	if at = h.Known(to); !AllFails(&h.Judge, from) {
-		at = slices.MaxFunc([]time.Time{at, h.Usable(to), h.Returnable(to)}, time.Time.Compare)
+	barred := h.HandsOff(from) && (h.Standing(from) != Foreign || h.signsBy(from) == "")
+	for _, name := range h.Want.Signers {
+		present := h.onPresent(name, from)
+		lost := !present && Stranded(&h.Judge, name) && (barred || lacks(&h.Judge, name, from))
+		if !lost && !(present && Forsaken(&h.Judge, from)) {
+			continue
+		}
+		if leaves := BetterAt(h, name, to); at.IsZero() || leaves.Before(at) {
+			at = leaves
+		}
+	}
+	if at.IsZero() {
+		return "", at
 	}
 	return to, at
+}
+
+// BetterAt returns when a signer goes to a better selector.
+func BetterAt(h *Check, signer, to string) time.Time {
+	seen := h.Seen.Signers[signer]
+	switch stranded := Stranded(&h.Judge, signer); {
+	case stranded && (seen.Ref.Selector == to || h.Have.AlreadyReported(to) != nil): // what stood there is revoked
+		return h.Have.Selector(to).Key.VerifiedAt
+	case !stranded && !AllFails(&h.Judge, h.Have.Active):
+		return slices.MaxFunc([]time.Time{h.Known(to), h.Usable(to), h.Returnable(to)}, time.Time.Compare)
+	}
+	return h.Known(to)
+}
+
+// Stranded reports whether a signer says that it signs with nothing, or with a key by which no mail verifies.
+func Stranded(j *Judge, signer string) bool {
+	seen, looked := j.Seen.Signers[signer]
+	if !looked || seen.Err != nil {
+		return false
+	}
+	ref := j.Have.Identify(seen.Ref)
+	fate := j.Seen.Fate(ref.Selector, ref.KeyID)
+	return ref.Selector == "" || fate == rotate.Fails || fate == rotate.Disowned
+}
+
+// steady reports whether dkimbot's own key at a selector is in the keystore, and every server shows it alone. Where a
+// fresh one is stored that is not published, the old one is meant.
+func steady(h *Check, s string) bool {
+	sel, seen := h.Have.Selector(s), h.Seen.Selectors[s]
+	switch {
+	case h.Have.Leaked(s) || h.Stale(s) || h.HandsOff(s) || seen.Sight.Unchecked:
+		return false
+	case sel.Next == nil:
+		own := h.Keeping(s) == keyKept || h.Keeping(s) == KeyDifferent && seen.KeyErr == nil && seen.Kept &&
+			!slices.ContainsFunc(h.Want.Signers, func(name string) bool { return h.Seen.Fetchers[name] })
+		return own && h.Standing(s) == Current
+	}
+	return sel.Next.PublishedAt.IsZero() && seen.OldKept && seen.SightErr == nil && seen.Sight.Complete &&
+		len(seen.Sight.Values) == 1 && dkim.Serves(seen.Sight.Values[0], sel.Key.Record)
+}
+
+// LeadsOut reports whether a fresh key at a selector, the other than the active one, is what mail that fails now waits
+// for: somebody else's record stands at the active one, or a signer can't be given its key, and nothing else is in the
+// way.
+func LeadsOut(h *Check, s string) bool {
+	from := h.Have.Active
+	if to, _ := Better(h); to != "" || h.HandsOff(s) || BetterHeld(&h.Judge, s) || h.Have.Leaked(from) || h.Stale(from) {
+		return false
+	}
+	return Forsaken(&h.Judge, from) || slices.ContainsFunc(h.Want.Signers, func(name string) bool {
+		return !h.onPresent(name, from) && Stranded(&h.Judge, name) && lacks(&h.Judge, name, from)
+	})
+}
+
+// lacks reports whether a signer can't be given a selector's key until a person restores that in the keystore.
+func lacks(j *Judge, signer, s string) bool {
+	deleted := fault.CodeOf(j.Seen.Selectors[s].KeyErr) == codes.DeletedSecret && !j.CanFetch(signer, s)
+	return deleted || j.OutOfKeystore(signer, s)
 }
 
 // BetterHeld reports whether a person's hold, or one after a rollback, keeps signers from going to a selector.

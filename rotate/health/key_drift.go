@@ -47,6 +47,9 @@ func (h *Check) lostKey(s string) finding.Finding {
 	case s == h.Have.Active && h.Refuge() != "":
 		return finding.Finding{Message: "; it is compromised, and signers leave it for " + other,
 			Repair: "a fresh key takes its place by itself"}
+	case s == h.Have.Active && h.goesElsewhere(s) != "":
+		return finding.Finding{Message: "; a signer needs one, and is given the one of " + other,
+			Repair: "all signers are given the key of " + other + " by themselves"}
 	case s == h.Have.Active:
 		return finding.Finding{Message: "; the signers continue with their copies, but none can be given it again", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // compromised plans that compromised keys are left and revoked, before the scheme continues.
@@ -39,6 +40,10 @@ func (p *planner) flees() bool {
 	if !p.Have.Leaked(from) {
 		return false
 	}
+	if wayout.Deadlocked(&p.Judge) {
+		startOver(p, from)
+		return true
+	}
 	if to := p.Refuge(); to != "" {
 		p.flee(from, to)
 		return true
@@ -55,6 +60,18 @@ func (p *planner) flees() bool {
 		p.empty(to) // the keystore is asked again soon, and not when a drain is over
 	}
 	return false
+}
+
+// startOver plans that a fresh key takes the place of the active one, which is revoked: signers can't be given the
+// other one, and are given the fresh one as soon as every server shows it.
+func startOver(p *planner, s string) {
+	why := rotate.Reason{Code: codes.Compromised,
+		Message: fmt.Sprintf("the key at %s is revoked, and signers can't be given that of %s: a fresh key takes its place, "+
+			"and signers are given it as soon as every server shows it", s, p.Want.Policy.Other(s))}
+	p.plan.Reason = why
+	p.repair()
+	p.revoke(rotate.Revocation, s, time.Time{})
+	p.provide(s, why)
 }
 
 // flee switches all signers away from a compromised active key to the selector to,

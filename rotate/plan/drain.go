@@ -36,12 +36,17 @@ func (p *planner) draining(busy bool) {
 		}
 	case p.OnlyUnseen(s) && p.obstacles[s] == nil:
 		p.replace(s)
-	case p.obstacle() != nil: // the old key is the way back, and stays until all is well
+	case p.obstacle() != nil && !leadsOut(p, s): // the old key is the way back, and stays until all is well
 	case !over:
 		p.because(p.drain(s, until))
-	case !busy:
+	case !busy || leadsOut(p, s):
 		p.replace(s)
 	}
+}
+
+// leadsOut reports whether nothing but a fresh key at the selector ends that mail fails.
+func leadsOut(p *planner, s string) bool {
+	return p.obstacles[""] == nil && p.obstacles[s] == nil && health.LeadsOut(&p.Check, s)
 }
 
 // drain plans the wait for mail that was signed with selector s.

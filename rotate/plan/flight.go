@@ -44,7 +44,8 @@ func EnoughNote(j *health.Judge, s string) string {
 // there, when a wait is over; nil where none waits.
 func Departure(steps []rotate.Step, now time.Time) *rotate.Step {
 	i := slices.IndexFunc(steps, func(s rotate.Step) bool {
-		return s.Kind == rotate.Activate && s.Reason.Code == codes.ForeignRecord && s.NotBefore.After(now)
+		leaves := s.Reason.Code == codes.ForeignRecord || s.Reason.Code == codes.KeyMissing
+		return s.Kind == rotate.Activate && leaves && s.NotBefore.After(now)
 	})
 	if i < 0 {
 		return nil

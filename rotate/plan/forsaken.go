@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -9,25 +8,32 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // leaveForeign plans that signers leave an active selector at which somebody has put another record, for the other one
-// that is good. It is a repair: no schedule, limit or veto is waited for, but a hold of the domain keeps it from
-// beginning.
+// that is good; or that those whose mail fails or is not signed go there, because they can't be given the active key.
+// It is a repair: no schedule, limit or veto is waited for, but a hold of the domain keeps it from beginning.
 // The record is not touched, and keeps the selector from getting a fresh key until a person removes it (I6).
 func leaveForeign(p *planner) verdict {
 	to, at := health.Better(&p.Check)
 	if to == "" || health.BetterHeld(&p.Judge, to) {
 		return free
 	}
-	from, key := p.Have.Active, p.Have.Selector(to).Key
-	why := rotate.Reason{Code: codes.ForeignRecord,
-		Message: fmt.Sprintf("%s shows a record that dkimbot did not make: signers leave it for %s", p.Name(from), to)}
+	key, why := p.Have.Selector(to).Key, wayout.Reason(&p.Check, to)
 	p.repair()
 	p.plan.Reason = why
-	for _, signer := range inTurn(&p.draft) {
+	turns := slices.SortedStableFunc(slices.Values(inTurn(&p.draft)), func(a, b string) int { // who can go first does
+		return health.BetterAt(&p.Check, a, to).Compare(health.BetterAt(&p.Check, b, to))
+	})
+	for _, signer := range turns {
 		if !p.Confirmed(signer, to, key.ID) && !p.OutOfKeystore(signer, to) {
-			p.bring(rotate.Signing, signer, to, key, at, why)
+			from := health.BetterAt(&p.Check, signer, to)
+			if p.Have.Selector(to).Next != nil { // it is the old key that shows
+				p.activate(rotate.Signing, signer, to, key, from, why)
+				continue
+			}
+			p.bring(rotate.Signing, signer, to, key, from, why)
 		}
 	}
 	if settled := p.Usable(to); settled.After(at) && p.Now.Before(settled) {
@@ -47,7 +53,7 @@ func Forsakes(st rotate.State, seen rotate.SignerSeen, s rotate.Step) string {
 	back := st.Phase == rotate.Switching && !slices.Contains(st.Held, s.Signer) &&
 		seen.Err == nil && seen.Ours(st).Selector == st.Target
 	switch {
-	case s.Duty != rotate.Signing:
+	case s.Duty != rotate.Signing || s.Reason.Code == codes.KeyMissing || s.Reason.Code == codes.SignerStrays && !back:
 		return ""
 	case s.Selector != st.Active:
 		return st.Active

@@ -57,19 +57,19 @@ func TestSwitchHeals(t *testing.T) {
 		steps   string
 		stop    codes.Code
 	}{
-		{"the key is lost", is{lost, rebuilt}, none, codes.KeyMissing},
-		{"the key is lost, asked", is{lost, rebuilt, asked}, all + drain, ""},
-		{"the key is lost, due", is{lost, rebuilt, due}, all + drain, ""},
-		{"the key is lost and the record", is{lost, rebuilt, vanished, asked}, "publish s1, verify s1, " + all + drain, ""},
-		{"the key is lost, due at this moment", is{lost, rebuilt, now}, all + drain, ""},
-		{"the key is lost, and nobody knows when it is due", is{lost, rebuilt, broken}, none, codes.KeyMissing},
+		{"the key is lost", is{lost, rebuilt}, all, ""},
+		{"the key is lost, asked", is{lost, rebuilt, asked}, all, ""},
+		{"the key is lost, due", is{lost, rebuilt, due}, all, ""},
+		{"the key is lost and the record", is{lost, rebuilt, vanished, asked}, "publish s1, verify s1, " + all, ""},
+		{"the key is lost, due at this moment", is{lost, rebuilt, now}, all, ""},
+		{"the key is lost, and nobody knows when it is due", is{lost, rebuilt, broken}, all, ""},
 		{"a deleted secret, asked, and other selectors are named", is{unread, asked, others}, none, codes.SelectorsChanged},
 		{"both keys are lost", is{lost, lostToo, rebuilt, asked}, none, codes.KeyMissing},
 		{"the standby is foreign", is{lost, otherToo, rebuilt, asked}, none, codes.KeyMissing},
 		{"an older keystore, asked", is{older, rebuilt, asked}, all, codes.OldKeystore},
-		{"an older keystore, due", is{older, rebuilt, due}, none, codes.OldKeystore},
-		{"a deleted secret", is{unread, rebuilt}, none, codes.DeletedSecret},
-		{"a deleted secret, asked", is{unread, rebuilt, asked}, all, codes.DeletedSecret},
+		{"an older keystore, due", is{older, rebuilt, due}, all, codes.OldKeystore},
+		{"a deleted secret", is{unread, rebuilt}, all, ""},
+		{"a deleted secret, asked", is{unread, rebuilt, asked}, all, ""},
 
 		{"a second record", is{second, rebuilt}, all, codes.ForeignRecord},
 		{"a second record, due", is{second, due}, all, codes.ForeignRecord},
@@ -118,10 +118,12 @@ func TestNobodyIsPromisedALostKey(t *testing.T) {
 		says   string
 		asks   bool
 	}{
-		"it is there":  {func(*scene) {}, "it is given the key of s1 by itself", false},
-		"it is lost":   {func(s *scene) { s.Hold("s1", "", 0) }, "it can't be given the key of s1", true},
-		"it is unread": {func(s *scene) { s.KeystoreSilent("s1") }, "as soon as that can be read", false},
-		"it is another": {func(s *scene) { s.Hold("s1", plantest.Keys()[3].ID(), 8) },
+		"it is there": {func(*scene) {}, "it is given the key of s1 by itself", false},
+		"it is lost": {func(s *scene) { s.Hold("s1", "", 0); s.Show("s2", plantest.ForeignRecord) },
+			"it can't be given the key of s1", true},
+		"it is lost, the standby is good": {func(s *scene) { s.Hold("s1", "", 0) }, "it is given the key of s2 by itself", false},
+		"it is unread":                    {func(s *scene) { s.KeystoreSilent("s1") }, "as soon as that can be read", false},
+		"it is another": {func(s *scene) { s.Hold("s1", plantest.Keys()[3].ID(), 8); s.Show("s2", plantest.ForeignRecord) },
 			"which the keystore does not hold; see", true},
 	} {
 		s := plantest.Ready()

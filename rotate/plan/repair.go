@@ -151,11 +151,12 @@ func (d *draft) betterOff(signer string) bool {
 // another one, that stops the plan.
 func (p *planner) given(drifted []string) (out []string) {
 	active := p.Have.Active
+	elsewhere, _ := health.Better(&p.Check)
 	for _, name := range drifted {
 		switch {
 		case !p.OutOfKeystore(name, active):
 			out = append(out, name)
-		case p.obstacles[active] == nil && !p.Have.Leaked(active) && !p.heals():
+		case p.obstacles[active] == nil && !p.Have.Leaked(active) && !p.heals() && elsewhere == "":
 			p.stop(p.keyless(fmt.Sprintf("give signer %s the key of %s", name, active), active))
 		}
 	}

@@ -29,7 +29,7 @@ func (p *planner) replace(s string) {
 	}
 	sel := p.Have.Selector(s)
 	begun := p.Have.Phase == rotate.Replacing || sel.Next != nil
-	urgent := leaked || p.Have.Leaked(p.Have.Active) // signers are to flee to the fresh key
+	urgent := leaked || p.Have.Leaked(p.Have.Active) || leadsOut(p, s) // signers are to go to the fresh key
 	if !begun && !urgent && p.closed(codes.ActionReplace, s) {
 		return
 	}
@@ -77,8 +77,11 @@ func (p *planner) destroyDropped() {
 	for _, s := range p.Want.Policy.Selectors {
 		for _, r := range p.Have.Selector(s).Retired {
 			if r.Dropped && !p.MayBeInHands(r.KeyID) && p.WrongKeystore(s) == nil {
-				p.destroy(rotate.Disposal, s, r, time.Time{}, rotate.Reason{Code: codes.Dropped,
-					Message: "the key was given up before a signer used it"})
+				why := rotate.Reason{Code: codes.Dropped, Message: "the key was given up before a signer used it"}
+				if r.Leaked {
+					why = rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the compromised key any more"}
+				}
+				p.destroy(rotate.Disposal, s, r, time.Time{}, why)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // The second step of the scheme: when the schedule makes it due, all signers switch to the standby.
@@ -25,6 +26,10 @@ func (p *planner) ready(busy bool) {
 		return
 	}
 	heals := p.heals()
+	if leadsOut(p, standby) && wayout.Unneeded(&p.Judge, standby) && !p.Now.Before(p.Quiet(standby)) {
+		p.replace(standby)
+		return
+	}
 	if p.obstacle() != nil && !heals {
 		return // nothing new is begun
 	}

@@ -1,0 +1,142 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// well reports whether every host signs with a key that both name servers show alone.
+func (w *world) well(d wish) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		u := h.inUse(d.Name)
+		if u == nil || slices.ContainsFunc(w.shown(u.ref.Name.String()), func(v string) bool { return v != u.record }) {
+			return false
+		}
+	}
+	return true
+}
+
+// What is wrong at a selector, for TestWayOut.
+func foreignAt(w *world, _ wish, s string) { w.spoil(s, plantest.ForeignRecord) }
+
+func testModeAt(w *world, _ wish, s string) {
+	w.spoil(s, strings.Replace(w.shown(s + "._domainkey.example.com")[0], "v=DKIM1;", "v=DKIM1; t=y;", 1))
+}
+
+func keyLostAt(w *world, d wish, s string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.keys[dkim.Name{Domain: d.Name, Selector: s}])
+}
+
+func foreignSecretAt(w *world, d wish, s string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	name := dkim.Name{Domain: d.Name, Selector: s}
+	w.keys[name] = append(w.keys[name], plantest.Keys()[3])
+}
+
+func revokedAt(w *world, d wish, s string) {
+	w.order(d, rotate.Compromised{Selectors: []string{s}, RevokeNow: true})
+}
+
+func compromisedAt(w *world, d wish, s string) {
+	w.order(d, rotate.Compromised{Selectors: []string{s}})
+}
+
+// TestWayOut: where mail fails or is not signed, and dkimbot can end that without a person, it does, in every phase: by
+// the other selector's key where that is good, else by a fresh one. What is wrong at either selector, and what hosts that
+// were built again sign with, is crossed; never is where nothing is left but what a person has to put right (I1, I2, I6).
+func TestWayOut(t *testing.T) {
+	const never = -1
+	phases := map[string]struct {
+		active string
+		to     func(*world, wish)
+	}{
+		"ready":     {"s1", func(w *world, d wish) { w.settle(d); w.pass(9 * day) }},
+		"switching": {"s1", (*world).halfSwitched},
+		"draining":  {"s2", (*world).switched},
+		"stored": {"s2", func(w *world, d wish) {
+			w.switched(d)
+			w.pass(8 * day)
+			w.trouble = failing("publish s1")
+			w.order(d, nil)
+			w.trouble = nil
+		}},
+		"published": {"s2", func(w *world, d wish) {
+			w.switched(d)
+			w.pass(8 * day)
+			w.lag, d.VerifyTimeout = time.Hour, time.Second
+			w.engine().Advance(t.Context(), d)
+			w.catchUp()
+			w.pass(time.Minute)
+		}},
+	}
+	for i, c := range []struct {
+		phases        string
+		active, other func(*world, wish, string)
+		empty         int           // how many hosts were built again
+		within        time.Duration // from then on all mail verifies
+	}{
+		{"ready draining stored", foreignAt, nil, 0, 0},
+		{"ready draining stored switching", foreignAt, nil, 2, 0},
+		{"published", foreignAt, nil, 0, 2 * time.Hour},
+		{"published", foreignAt, nil, 2, 2 * time.Hour},
+		{"ready stored", foreignAt, keyLostAt, 0, 2 * time.Hour},
+		{"ready", foreignAt, keyLostAt, 1, 2 * time.Hour},
+		{"ready", foreignAt, keyLostAt, 2, 2 * time.Hour},
+		{"draining", foreignAt, keyLostAt, 0, 8 * day}, // mail that was signed with the other key is on its way
+		{"ready draining switching", foreignAt, foreignSecretAt, 0, 0},
+		{"ready draining stored", keyLostAt, nil, 1, 0},
+		{"ready draining stored", keyLostAt, nil, 2, 0},
+		{"ready draining", keyLostAt, foreignSecretAt, 1, 0},
+		{"ready", testModeAt, keyLostAt, 0, 8 * day},
+		{"stored", testModeAt, nil, 1, 0},
+		{"ready draining stored switching published", revokedAt, foreignAt, 0, 0},
+		{"ready draining stored switching published", revokedAt, foreignAt, 1, 0},
+		{"ready draining stored switching published", revokedAt, foreignAt, 2, 0},
+		{"ready draining", revokedAt, keyLostAt, 0, 0},
+		{"switching", revokedAt, keyLostAt, 2, 0},
+		{"ready draining", revokedAt, testModeAt, 0, 0},
+		{"switching", compromisedAt, foreignAt, 0, 0},
+		{"ready draining stored published switching", foreignAt, foreignAt, 0, never},
+		{"ready draining", keyLostAt, keyLostAt, 2, never},
+		{"ready draining", keyLostAt, foreignAt, 1, never},
+	} {
+		for name := range strings.FieldsSeq(c.phases) {
+			t.Run(fmt.Sprintf("%02d %s", i, name), func(t *testing.T) {
+				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+				phases[name].to(w, d)
+				active := phases[name].active
+				if c.other != nil {
+					c.other(w, d, d.Policy.Other(active))
+				}
+				for n := range c.empty {
+					w.hosts[fmt.Sprint("mx", 2-n)].leave(d.Name)
+				}
+				c.active(w, d, active)
+				from, res := w.now, w.order(d, nil)
+				for !w.well(d) && w.now.Sub(from) < max(c.within, time.Hour) {
+					w.pass(30 * time.Minute)
+					res = w.order(d, nil)
+				}
+				if got := w.well(d); got != (c.within != never) {
+					t.Errorf("after %s all mail verifies: %t; phase %s, %v", w.now.Sub(from), got, res.State.Phase, res.Err)
+				}
+				if c.within == never && fault.HintOf(res.Err) == "" {
+					t.Errorf("nothing says what a person can do: %v", res.Err)
+				}
+			})
+		}
+	}
+}

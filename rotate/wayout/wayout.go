@@ -1,0 +1,61 @@
+// Package wayout says where only a fresh key ends that mail fails, and why signers leave an active selector that they
+// can't use. It is pure, and imports codes, health and rotate.
+package wayout
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/health"
+)
+
+// Deadlocked reports whether the active key was revoked, or is to be at once, while signers can't be given the other one
+// and that is not replaced at once: only a fresh key at the active selector itself ends that mail fails. No mail needs
+// what stands there.
+func Deadlocked(j *health.Judge) bool {
+	from := j.Have.Active
+	to := j.Want.Policy.Other(from)
+	here, there := j.Seen.Selectors[from], j.Seen.Selectors[to]
+	sel := j.Have.Selector(to)
+	if !j.Have.Leaked(from) || !j.LostForGood(from) || j.HandsOff(from) || here.KeyErr != nil ||
+		j.Keeping(from) == health.KeyDifferent || sel.Key == nil || j.Stale(from) || j.Stale(to) || j.LostAll() {
+		return false
+	}
+	lacking := there.KeyErr == nil && slices.ContainsFunc(j.Want.Signers, func(name string) bool {
+		return !j.Confirmed(name, to, sel.Key.ID) && j.OutOfKeystore(name, to)
+	})
+	switch {
+	case health.Barred(j, to):
+		return true
+	case j.Have.Leaked(to) || sel.Next != nil || j.Have.Phase != rotate.Switching && j.Refuge() != "":
+		return false
+	}
+	return lacking && !(j.Renewable(to) && !j.Now.Before((&health.Check{Judge: *j}).Quiet(to)))
+}
+
+// Unneeded reports whether the keystore has lost the standby's key, every signer answers, and none says that it signs
+// with it.
+func Unneeded(j *health.Judge, standby string) bool {
+	return j.Keeping(standby) == health.KeyGone && !slices.ContainsFunc(j.Want.Signers, func(name string) bool {
+		seen, looked := j.Seen.Signers[name]
+		return !looked || seen.Err != nil || seen.At(standby)
+	})
+}
+
+// Reason says why signers leave the active selector.
+func Reason(h *health.Check, to string) rotate.Reason {
+	from := h.Have.Active
+	switch {
+	case health.Forsaken(&h.Judge, from):
+		return rotate.Reason{Code: codes.ForeignRecord,
+			Message: fmt.Sprintf("%s shows a record that dkimbot did not make: signers leave it for %s", h.Name(from), to)}
+	case h.HandsOff(from):
+		return rotate.Reason{Code: codes.SignerStrays,
+			Message: fmt.Sprintf("signers can't be given the key of %s: they are given that of %s", from, to)}
+	}
+	return rotate.Reason{Code: codes.KeyMissing,
+		Message: fmt.Sprintf("the private key of %s is missing from the keystore, and a signer needs one: signers leave it for %s",
+			from, to)}
+}
