@@ -11,9 +11,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// Deadlocked reports whether the active key was revoked, or is to be at once, while signers can't be given the other one
-// and that is not replaced at once: only a fresh key at the active selector itself ends that mail fails. No mail needs
-// what stands there.
+// Deadlocked reports whether the active key was revoked, or is to be at once, while signers can't be given the other
+// one and that is not replaced at once: only a fresh key at the active selector itself ends that mail fails. No mail
+// needs what stands there.
 func Deadlocked(j *health.Judge) bool {
 	from := j.Have.Active
 	to := j.Want.Policy.Other(from)
