@@ -360,8 +360,8 @@ func TestUpdateUnsignedAnswers(t *testing.T) {
 			r := rec
 			r.Replaces = func(string) bool { return true }
 			err := p.Publish(t.Context(), r)
-			if err == nil || !strings.Contains(err.Error(), "is not believed") {
-				t.Errorf("%v; want an error that says that the answer is not believed", err)
+			if err == nil || !strings.Contains(err.Error(), "is not trusted") {
+				t.Errorf("%v; want an error that says that the answer is not trusted", err)
 			}
 			faulttest.Shown(t, err)
 		})
@@ -460,7 +460,7 @@ func TestUnknownCodes(t *testing.T) {
 		"key k.: code 4099":      &tsigError{code: 4099, key: tsigKey{name: "k."}},
 		"server answers code 15": &rcodeError{15},
 		"server answers REFUSED": &rcodeError{dns.RcodeRefused},
-		"(code 14) is not beli":  &unsignedError{answer: &dns.Msg{MsgHdr: dns.MsgHdr{Rcode: 14}}},
+		"(code 14) is not trus":  &unsignedError{answer: &dns.Msg{MsgHdr: dns.MsgHdr{Rcode: 14}}},
 	} {
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("%q; want %q in it", err, text)

@@ -52,7 +52,7 @@ func (st *State) Begin(i Intent, p Policy) {
 		st.Target = p.Selectors[0]
 		st.Knows(p.Selectors)
 	case i.Kind == StoreKey && i.Selector == st.Active:
-		st.startOver(i.At)
+		st.startOver(p, i.At)
 	case st.Phase == Draining && i.Kind == StoreKey:
 		st.Enter(Replacing)
 	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost, or is to be another one

@@ -107,13 +107,7 @@ func (st *State) Revoked(selector string, now time.Time) {
 
 // startOver has the active key, which was revoked, replaced by a fresh one, where signers can't be given the other key:
 // its selector counts as the one that they have left, and they come back to it.
-func (st *State) startOver(at time.Time) {
-	old := st.Active
-	for name := range st.Selectors {
-		if name != old {
-			st.Active = name
-		}
-	}
+func (st *State) startOver(p Policy, at time.Time) {
 	if sel := st.Selectors[st.Draining]; sel != nil && sel.Next != nil && sel.Next.mayBePublic() {
 		st.Verified(st.Draining, at) // the key before it does not come back
 		sel.Key.VerifiedAt = time.Time{}
@@ -123,6 +117,6 @@ func (st *State) startOver(at time.Time) {
 	if st.Phase == Switching {
 		st.Enter(Draining)
 	}
-	st.Draining, st.Target, st.Held, st.SwitchedAt = old, "", nil, at
+	st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = p.Other(st.Active), st.Active, "", nil, at
 	st.Enter(Replacing)
 }

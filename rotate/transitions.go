@@ -29,8 +29,7 @@ var moves = []move{
 	{Replacing, Ready, "the fresh key is public and the replaced one destroyed"},
 	{Replacing, Draining, "the key that was replaced, or the fresh one, is compromised: another one takes its place"},
 	{Ready, Draining, "the standby's key is compromised: it is replaced without a switch"},
-	{Ready, Replacing, "the standby's private key was lost, a person asked for another one, " +
-		"or the active key was revoked and the standby's can't be used: a fresh key is about to be stored"},
+	{Ready, Replacing, "the standby's key was lost or is unwanted, or the active one revoked: a fresh one is stored next"},
 }
 
 // Enter moves the domain to a phase. It is the only place in which a phase changes; which

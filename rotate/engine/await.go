@@ -16,8 +16,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/observe"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // verify waits until every server that is to be asked shows the record and nothing
@@ -65,7 +65,7 @@ func (r *run) untested(selector string, key *rotate.Key) bool {
 func (r *run) sawIt(ctx context.Context, s rotate.Step, key *rotate.Key, sight rotate.Sight, tested string) error {
 	r.saw = sight.ShowIt() + "; " + tested
 	if health.Enough(r.judge(), s.Selector) {
-		r.saw = plan.EnoughNote(r.judge(), s.Selector) + "; " + tested
+		r.saw = wayout.EnoughNote(r.judge(), s.Selector) + "; " + tested
 	} else if sight.Silent {
 		r.saw = "all servers that answer show it, but not all answer (" + strings.Join(sight.Lagging, "; ") + "); " + tested
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/quota"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // run is one round of work on one domain.
@@ -174,12 +175,12 @@ func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
 		err := unexposed(ctx, r) // it was noted when it happened
-		flight := plan.FlightOf(r.plan.Steps, r.st, r.engine.Clock.Now())
+		flight := wayout.FlightOf(r.plan.Steps, r.st, r.engine.Clock.Now())
 		if flight == nil { // else the plan says when the key is left
 			r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
 			err = r.judge().Exposed(err)
 		}
-		if plan.Sooner(flight, &r.st) {
+		if wayout.Sooner(flight, &r.st) {
 			err = errors.Join(err, r.save(ctx))
 		}
 		return err
@@ -194,7 +195,7 @@ func (r *run) stopped(ctx context.Context) error {
 		return nil // what was ordered is done; what is wrong besides is found by the next health check
 	}
 	err := r.fail(ctx, rotate.Step{}, r.plan.Stop)
-	if plan.Sooner(plan.Departure(r.plan.Steps, r.engine.Clock.Now()), &r.st) {
+	if wayout.Sooner(wayout.Departure(r.plan.Steps, r.engine.Clock.Now()), &r.st) {
 		err = errors.Join(err, r.save(ctx))
 	}
 	return err

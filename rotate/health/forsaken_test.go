@@ -109,7 +109,7 @@ func TestBetter(t *testing.T) {
 		"the standby's key is lost":    {plantest.Ready, but(lost("s2")), to, ""},
 		"DNS is not asked for it":      {plantest.Ready, but(unchecked), to, ""},
 		"the standby gets a fresh key": {plantest.Ready, but(next), to, ""},
-		"nobody signs there":           {plantest.Ready, but(nothing), to, ""},
+		"nobody signs anywhere":        {plantest.Ready, but(nothing), to, "s2"},
 		"one signs there":              {plantest.Ready, but(strays("s2", 1, "mx1")), to, "s2"},
 		"in a switch, its target":      {plantest.Switching, but(), to, "s2"},
 		"in a switch, one sent back":   {plantest.Switching, but(sentBack), to, ""},

@@ -7,8 +7,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/health"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // says lets signers say something else than where they sign.
@@ -204,10 +204,10 @@ func TestEnough(t *testing.T) {
 		"a new domain": {plantest.Bootstrapping, changes(plantest.Leak("s2"), revokes("s2"), func(s *scene) { s.Lag("s1") }),
 			func(j *health.Judge) any { return health.Enough(j, "s1") }, false},
 		"it says that mail fails": {plantest.Ready, changes(laggard(first), revokes("s1")),
-			func(j *health.Judge) any { return plan.EnoughNote(j, "s2") }, "not every server shows it (ns2 lags), but mail that " +
+			func(j *health.Judge) any { return wayout.EnoughNote(j, "s2") }, "not every server shows it (ns2 lags), but mail that " +
 				"signers sign with s1 fails at every server that follows, because its key was revoked"},
 		"it says that nothing becomes worse": {plantest.Ready, changes(leak, laggard()),
-			func(j *health.Judge) any { return plan.EnoughNote(j, "s2") }, "not every server shows it (ns2 lags), but those that " +
+			func(j *health.Judge) any { return wayout.EnoughNote(j, "s2") }, "not every server shows it (ns2 lags), but those that " +
 				"don't show neither key, so no mail fails that verifies now"},
 	})
 }

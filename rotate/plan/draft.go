@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // draft is a plan as it grows: it says how each kind of step is planned.
@@ -83,7 +84,7 @@ func (d *draft) waits() {
 	if s.Kind == rotate.Activate || s.Kind == rotate.Verify {
 		action, why = rotate.Activate, d.waitReason(s.Selector)
 		if s.Duty == rotate.Revocation {
-			why = FlightReason(s.Selector)
+			why = wayout.FlightReason(s.Selector)
 		}
 	}
 	d.plan.Next = &rotate.Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // A compromised key that is not revoked can be used by whoever has it. Where dkimbot can't do more about it, a
@@ -14,7 +15,7 @@ import (
 // the plan, or as a warning where only waits are left.
 func (p *planner) warnExposed() {
 	out := slices.DeleteFunc(p.ExposedKeys(), func(s string) bool { return p.revoked[s] })
-	flight := FlightOf(p.waiting, p.Have, p.Now)
+	flight := wayout.FlightOf(p.waiting, p.Have, p.Now)
 	switch {
 	case len(out) == 0:
 	case flight != nil && (p.plan.Stop != nil || !p.acts):

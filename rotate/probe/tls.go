@@ -43,8 +43,8 @@ func tlsConfig(host, caFile string) (*tls.Config, error) {
 	return c, nil
 }
 
-// within closes a connection that is not ready for its purpose in time: the libraries for SMTP and IMAP set deadlines of
-// their own, of minutes or none, in the place of any that is set before. over says whether it was closed.
+// within closes a connection that is not ready for its purpose in time: the libraries for SMTP and IMAP set deadlines
+// of their own, of minutes or none, in the place of any that is set before. over says whether it was closed.
 func within(most time.Duration, conn net.Conn) (over func() bool) {
 	var late atomic.Bool
 	timer := time.AfterFunc(most, func() {

@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/finding"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // What the history says is held against the world here: nothing is said that is not so.
@@ -64,7 +64,7 @@ func (p *process) checkSaidRecord(e rotate.Event, name dkim.Name) {
 			p.lie(e, "the provider has %s", p.labels(last.values))
 		}
 	case e.Kind == rotate.Verify: // it may have gone at the provider, and show still
-		if strings.HasPrefix(e.Message, plan.OnlySome) {
+		if strings.HasPrefix(e.Message, wayout.OnlySome) {
 			p.checkSomeShows(e, n, isKey)
 			return
 		}

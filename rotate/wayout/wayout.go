@@ -1,5 +1,6 @@
-// Package wayout says where only a fresh key ends that mail fails, and why signers leave an active selector that they
-// can't use. It is pure, and imports codes, health and rotate.
+// Package wayout says how failing mail ends without a person: why signers leave an active selector that they can't use
+// or whose key is compromised, when they can (leaving.go), and where only a fresh key helps. It is pure, and imports
+// codes, health and rotate.
 package wayout
 
 import (

@@ -178,7 +178,7 @@ var arrows = map[string][]string{
 	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar",
 		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/follow", "rotate/forecast", "rotate/foresight",
 		"rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order", "rotate/plan", "rotate/ports",
-		"rotate/preflight", "rotate/quota"},
+		"rotate/preflight", "rotate/quota", "rotate/wayout"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {

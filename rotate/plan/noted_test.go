@@ -4,44 +4,11 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
-
-// TestDeparture: the end of the wait after which signers leave somebody else's record is what comes next, whichever step
-// it is among; what is over, and what waits for something else, is not (I2).
-func TestDeparture(t *testing.T) {
-	now := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
-	leaves := rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", NotBefore: now.Add(time.Minute),
-		Duty: rotate.Signing, Reason: rotate.Reason{Code: codes.ForeignRecord, Message: "signers leave it"}}
-	but := func(change func(*rotate.Step)) []rotate.Step { s := leaves; change(&s); return []rotate.Step{s} }
-	for title, c := range map[string]struct {
-		steps []rotate.Step
-		at    int // of the step, -1 for none
-	}{
-		"it":                  {[]rotate.Step{leaves}, 0},
-		"after another":       {append(but(func(s *rotate.Step) { s.Kind = rotate.Publish }), leaves), 1},
-		"none":                {nil, -1},
-		"another kind":        {but(func(s *rotate.Step) { s.Kind = rotate.Publish }), -1},
-		"for another reason":  {but(func(s *rotate.Step) { s.Reason.Code = codes.Settle }), -1},
-		"over":                {but(func(s *rotate.Step) { s.NotBefore = now.Add(-time.Minute) }), -1},
-		"over at this moment": {but(func(s *rotate.Step) { s.NotBefore = now }), -1},
-	} {
-		got := Departure(c.steps, now)
-		if (got == nil) != (c.at < 0) || got != nil && got != &c.steps[c.at] {
-			t.Errorf("%s: %+v", title, got)
-		}
-		st := rotate.State{NextTry: now.Add(time.Hour)}
-		if changed := Sooner(got, &st); changed != (c.at >= 0) {
-			t.Errorf("%s: comes sooner: %t", title, changed)
-		} else if changed && (st.Next.Reason != leaves.Reason || !st.NextTry.Equal(leaves.NotBefore)) {
-			t.Errorf("%s: %+v comes at %s", title, *st.Next, st.NextTry)
-		}
-	}
-}
 
 // TestNoted: what is seen of a selector that the domain had earlier is noted as that, and of one of its own with its key.
 func TestNoted(t *testing.T) {
@@ -90,6 +57,8 @@ func TestForsakes(t *testing.T) {
 	to := func(selector string, duty rotate.Duty) rotate.Step {
 		return rotate.Step{Kind: rotate.Activate, Duty: duty, Signer: "mx1", Selector: selector}
 	}
+	lost := to("s2", rotate.Signing)
+	lost.Reason.Code = codes.KeyMissing
 	for title, c := range map[string]struct {
 		st   rotate.State
 		seen rotate.SignerSeen
@@ -104,6 +73,7 @@ func TestForsakes(t *testing.T) {
 		"from nothing":                   {st, rotate.SignerSeen{}, to("s1", rotate.Signing), ""},
 		"it does not answer, and signed": {st, deaf, to("s1", rotate.Signing), ""},
 		"it is there already":            {st, at("s1", "1"), to("s1", rotate.Signing), ""},
+		"for a key that is lost":         {st, at("s1", "1"), lost, ""},
 	} {
 		if got := Forsakes(c.st, c.seen, c.step); got != c.want {
 			t.Errorf("%s: leaves %q, want %q", title, got, c.want)
