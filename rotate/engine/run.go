@@ -261,12 +261,17 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			errs = errors.Join(errs, r.fail(ctx, s, err))
 			continue
 		}
-		errs, failed = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err))), append(failed, s)
+		failed = append(failed, s)
 		if s.Kind == rotate.Revoke && !r.judge().MayRevoke(s.Selector) {
 			r.cornered = append(r.cornered, s)
 		} else {
 			r.broken = append(r.broken, s)
 		}
+		if health.SaidBefore(err, errors.Join(r.trouble, errs)) {
+			r.notify(s, outcomeOf(err), fault.Text(err))
+			continue
+		}
+		errs = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err)))
 	}
 	return errors.Join(errs, held)
 }

@@ -3,6 +3,7 @@ package health
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,10 @@ func Exposure(selectors []string) finding.Thing {
 
 // Exposed returns the errors of a run, and says with them which compromised keys are still in use.
 func (j *Judge) Exposed(failed error) error {
-	out := j.ExposedKeys()
-	if failed == nil || len(out) == 0 || finding.Concerns(finding.TheExposure, failed) {
+	out := slices.DeleteFunc(j.ExposedKeys(), func(s string) bool {
+		return slices.Contains(finding.Things(failed), Exposure([]string{s}))
+	})
+	if failed == nil || len(out) == 0 {
 		return failed
 	}
 	said := &fault.Error{Kind: fault.KindOf(failed), What: j.StillUsed(out), Hint: "revoke it now anyway: '" +
@@ -45,7 +48,7 @@ func (j *Judge) Exposed(failed error) error {
 func (j *Judge) Cornered(s rotate.Step, err error) error {
 	from := j.Have.Active
 	if s.Duty != rotate.Turn || s.Selector != j.Haven() || !j.Have.Leaked(from) || j.LostForGood(from) ||
-		j.Refuge() != "" || fault.CodeOf(err) == codes.LeaseLost {
+		j.Refuge() != "" || fault.CodeOf(err) == codes.LeaseLost || finding.Concerns(finding.TheExposure, err) {
 		return err
 	}
 	return j.StayInUse([]string{from}, err)
@@ -83,6 +86,12 @@ func (j *Judge) keysAt(selectors []string) string {
 
 // ReportsExposed reports whether a plan's warning is one of those that Exposed says as errors.
 func ReportsExposed(w finding.Warning) bool { return w.About.Kind == finding.TheExposure }
+
+// SaidBefore reports whether err says nothing but that a compromised key stays in use, and earlier ones of the run do.
+func SaidBefore(err, earlier error) bool {
+	said, ok := err.(*finding.ThingError)
+	return ok && said.About.Kind == finding.TheExposure && slices.Contains(finding.Things(earlier), said.About)
+}
 
 // CantRevoke says why compromised keys that a signer was to leave are not revoked.
 func (j *Judge) CantRevoke(selectors ...string) error {
