@@ -33,6 +33,19 @@ func LookUp(uid int) Account {
 	return a
 }
 
+// Group returns the user's own group; ok is false where the user is not known.
+func (a Account) Group() (gid int, ok bool) {
+	u, err := user.LookupId(strconv.Itoa(a.uid))
+	if err != nil {
+		return 0, false
+	}
+	gid, err = strconv.Atoi(u.Gid)
+	return gid, err == nil
+}
+
+// Enters reports whether the user is let into a directory of that mode and owner.
+func (a Account) Enters(mode fs.FileMode, o Owner) bool { return a.may(0o1, mode, o) }
+
 // unsafe returns what is wrong with a directory, or "": the questions that OpenDKIM asks with RequireSafeKeys
 // (dkimf_checkfsnode in opendkim.c), and good ones for any daemon.
 func (a Account) unsafe(mode fs.FileMode, o Owner) string {
@@ -43,16 +56,24 @@ func (a Account) unsafe(mode fs.FileMode, o Owner) string {
 	case mode&0o002 != 0:
 		return "can be written to by everybody"
 	case mode&0o200 != 0 && o.UID != 0 && !mine:
-		return fmt.Sprintf("belongs to user %d", o.UID)
+		return "belongs to user " + LookUp(o.UID).Name
 	case mode&0o020 != 0:
 		if other := othersInGroup(o.GID, a); other != "" {
-			return fmt.Sprintf("can be written to by group %d, to which %s belongs", o.GID, other)
+			return fmt.Sprintf("can be written to by group %s, to which %s belongs", GroupName(o.GID), other)
 		}
 	}
-	if !a.may(0o1, mode, o) {
+	if !a.Enters(mode, o) {
 		return fmt.Sprintf("can't be entered by %s", a.Name)
 	}
 	return ""
+}
+
+// GroupName returns the name of a group, or its number where it has none.
+func GroupName(gid int) string {
+	if g, err := user.LookupGroupId(strconv.Itoa(gid)); err == nil {
+		return g.Name
+	}
+	return strconv.Itoa(gid)
 }
 
 // may reports whether the mode lets the user read (4), write (2) or enter (1).

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -347,4 +348,35 @@ func BenchmarkSwitch(b *testing.B) {
 	})
 	s.step = step
 	signertest.Switch1000(b, s, counts)
+}
+
+// TestAnswersBeforeKeys: maddy can deliver its answers (I10), also where dkimbot is asked before anybody has made the
+// key directory, or where that has root's group. A directory that maddy can't enter is refused with its group's name.
+func TestAnswersBeforeKeys(t *testing.T) {
+	for name, prepare := range map[string]func(s *Signer) error{
+		"no key directory": func(*Signer) error { return nil },
+		"root's group":     func(s *Signer) error { return os.Mkdir(s.cfg.KeyDir, 0o750) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := idle(t, func(c *Config) { c.Owner = "daemon" })
+			if err := prepare(s); err != nil {
+				t.Fatal(err)
+			}
+			in, err := s.listen(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.close()
+			info, err := os.Stat(filepath.Dir(s.cfg.Answer))
+			if err != nil || keyfiles.OwnerOf(info).GID != 1 || info.Mode().Perm() != 0o710 {
+				t.Errorf("%v, %v, group %d; want that of daemon", err, info.Mode(), keyfiles.OwnerOf(info).GID)
+			}
+		})
+	}
+	s := idle(t, func(c *Config) { c.Owner = "daemon" })
+	if err := os.Mkdir(filepath.Dir(s.cfg.Answer), 0o710); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.listen(t.Context())
+	signertest.WantCode(t, err, "unsafe-key-dir", "can't enter", "chgrp daemon")
 }

@@ -73,6 +73,11 @@ func (s *Signer) answerDir() (*safefile.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
+	maddy := keyfiles.LookUp(o.UID)
+	// The key directory may be missing still, or have root's group; who is let in here is maddy.
+	if gid, known := maddy.Group(); known && s.cfg.Group == "" {
+		o.GID = gid
+	}
 	dir, err := safefile.MakeDir(path, safefile.Ours(0o755), safefile.As{Mode: 0o710, UID: -1, GID: o.GID})
 	if err != nil {
 		return nil, s.store.FaultOr("use directory "+path, err)
@@ -83,10 +88,10 @@ func (s *Signer) answerDir() (*safefile.Dir, error) {
 			Err:  fmt.Errorf("others can enter it or write to it (mode %v), and would see messages that are signed", info.Mode.Perm()),
 			Hint: "give it to maddy alone: chmod 710 " + path}
 	}
-	if err == nil && info.GID != o.GID && o.UID != 0 {
+	if err == nil && info.GID != o.GID && !maddy.Enters(info.Mode, keyfiles.Owner{UID: info.UID, GID: info.GID}) {
 		err = &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: "use directory " + path,
 			Err:  errors.New("maddy can't enter it"),
-			Hint: fmt.Sprintf("let its group in: chgrp %d %s && chmod 710 %s", o.GID, path, path)}
+			Hint: fmt.Sprintf("let its group in: chgrp %s %s && chmod 710 %s", keyfiles.GroupName(o.GID), path, path)}
 	}
 	if err != nil {
 		dir.Close()

@@ -31,12 +31,12 @@ func TestUnsafeDirectories(t *testing.T) {
 		"parent of another user": {func(t *testing.T, d *signertest.OpenDKIM) func() {
 			chown(t, d.Dir, 1, -1)
 			return func() { chown(t, d.Dir, 0, -1) }
-		}, []string{"belongs to user 1"}},
+		}, []string{"belongs to user daemon"}},
 		"group with others": {func(t *testing.T, d *signertest.OpenDKIM) func() {
 			chown(t, d.Dir, -1, 1)
 			back := chmod(t, d.Dir, 0o775)
 			return func() { back(); chown(t, d.Dir, -1, 0) }
-		}, []string{"by group 1, to which daemon belongs"}},
+		}, []string{"by group daemon, to which daemon belongs"}},
 		"can't be entered": {func(t *testing.T, d *signertest.OpenDKIM) func() { return chmod(t, d.Dir, 0o700) },
 			[]string{"can't be entered by opendkim"}},
 		"domain directory": {func(t *testing.T, d *signertest.OpenDKIM) func() {
