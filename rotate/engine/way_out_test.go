@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -138,5 +139,66 @@ func TestWayOut(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestKeystoreLostForGood: where all private keys are lost, other selectors lead out, as the hint says, whether hosts
+// still sign or were built again, and though both keys are compromised; those are revoked then (I1, I2).
+func TestKeystoreLostForGood(t *testing.T) {
+	for name, c := range map[string]struct {
+		drained, compromised bool
+		empty                int
+	}{
+		"at rest, rebuilt":              {false, false, 2},
+		"drained":                       {true, false, 0},
+		"drained, one rebuilt":          {true, false, 1},
+		"compromised":                   {false, true, 0},
+		"compromised, rebuilt":          {false, true, 2},
+		"drained, compromised":          {true, true, 0},
+		"drained, compromised, rebuilt": {true, true, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			w.pass(9 * day)
+			if c.drained {
+				w.switched(d)
+				w.pass(8 * day)
+			}
+			keyLostAt(w, d, "s1")
+			keyLostAt(w, d, "s2")
+			for n := range c.empty {
+				w.hosts[fmt.Sprint("mx", 2-n)].leave(d.Name)
+			}
+			res := w.order(d, nil)
+			if c.compromised {
+				res = w.order(d, rotate.Compromised{Selectors: []string{"s1", "s2"}})
+			}
+			says := fault.HintOf(res.Err)
+			for _, f := range res.State.Drift {
+				says += f.Repair
+			}
+			if !strings.Contains(says, "--change-selectors") {
+				t.Errorf("no hint names the way out: %v, %s", res.Err, says)
+			}
+			d = elsewhere(d)
+			if err := w.order(d, rotate.ChangeSelectors{}).Err; fault.CodeOf(err) == codes.NotAtRest {
+				t.Fatal(err)
+			}
+			for range 4 {
+				w.soon(d)
+				w.pass(time.Hour)
+			}
+			if !w.well(d) || w.state(d.Name).Phase != rotate.Ready {
+				t.Errorf("mail verifies: %t; phase %s", w.well(d), w.state(d.Name).Phase)
+			}
+			for _, s := range []string{"s1", "s2"} {
+				for _, v := range w.shown(s + "._domainkey.example.com") {
+					if c.compromised && !dkim.RevokedValue(v) {
+						t.Errorf("a server shows the compromised key at %s: %s", s, v)
+					}
+				}
+			}
+		})
 	}
 }

@@ -40,7 +40,7 @@ func (h *Check) lostKey(s string) finding.Finding {
 	case h.Keeping(other) == KeyGone:
 		return finding.Finding{Message: ", and so is the other one", Asks: true,
 			Repair: "check that the configuration names the right keystore, or restore the keystore from a backup; " +
-				"dkimbot makes no new key while both are missing"}
+				"dkimbot makes no new key while both are missing" + beginAgain(h.Want.Name)}
 	case s == h.Have.Target:
 		return finding.Finding{Message: ", and signers are being switched to it", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}

@@ -64,7 +64,13 @@ func (v *view) LostKeystore(s string) error {
 		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s",
 			v.Name(s), v.Want.Name),
 		Hint: "check that the configuration names the right keystore, or restore the keystore from a backup; " +
-			"dkimbot makes and destroys no key of the domain until then"}
+			"dkimbot makes and destroys no key of the domain until then" + beginAgain(v.Want.Name)}
+}
+
+// beginAgain names the way out where all private keys are lost for good: other selectors, at which keys are made.
+func beginAgain(domain string) string {
+	return ". If the keys are lost for good, name two other selectors in the domain's policy, and run: " +
+		"'dkimbot rotate --domain " + domain + " --change-selectors'"
 }
 
 // keeping is how what the keystore holds for a selector relates to what state knows.

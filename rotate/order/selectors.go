@@ -34,7 +34,7 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 		return nil, fault.Refuse(codes.SelectorsKept, what+": it has them already",
 			"write the new ones into its policy first (selectors: [...]), and name no other domain with the same policy by mistake")
 	}
-	if p.Have.Phase != rotate.Ready || p.restless() != "" {
+	if !p.mayMove() {
 		return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("%s: it is %s, and mail may still need both of its keys", what,
 			p.Have.Phase), "'dkimbot status --domain "+p.Want.Name+"' says when it is ready; until then put the old selectors "+
 			"back into its policy: selectors: ["+strings.Join(selectorNames(p.Have), ", ")+"]")
@@ -54,6 +54,21 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 	*st = follow.Moved(*st, p.Want.Policy, p.Want.Signers)
 	return []rotate.Event{{Kind: rotate.NewSelectors, Message: fmt.Sprintf("the domain moves over from %s to %s; signers "+
 		"continue as they do until the new keys are public", old, strings.Join(p.Want.Policy.Selectors[:], " and "))}}, nil
+}
+
+// mayMove reports whether no mail needs more of the domain's keys than a move keeps. In a drain that is over, and
+// where both keys are compromised, so that both are revoked, a move is the way out of a keystore that was lost: nothing
+// can be replaced there.
+func (p *order) mayMove() bool {
+	pair := health.SelectorPair(p.Have)
+	draining := p.Have.Phase == rotate.Draining
+	switch {
+	case p.Have.Phase != rotate.Ready && !draining:
+		return false
+	case p.Have.Leaked(pair[0]) && p.Have.Leaked(pair[1]):
+		return true
+	}
+	return p.restless() == "" && !(draining && p.Now.Before(health.DrainedAt(&p.Judge, p.Have.Draining)))
 }
 
 // goBackIfShown goes back, unless mail would not verify then. During the move signers still rely on the old record.
