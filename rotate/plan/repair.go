@@ -48,8 +48,8 @@ func (p *planner) repairAt(s string) bool {
 		return false
 	}
 	lost := p.Lost(s)
-	if lost != nil && p.Superseded(s) {
-		return false
+	if lost != nil && (p.Superseded(s) || sel.Key.PublishedAt.IsZero() && p.Keeping(s) == health.KeyGone) {
+		return false // another fresh key takes the place of one that never stood in DNS
 	}
 	if lost != nil {
 		why := rotate.Reason{Code: codes.Vanished, Message: lost.Message + "; it is published again"}

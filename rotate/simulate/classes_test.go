@@ -93,7 +93,10 @@ func TestOnceRed(t *testing.T) {
 			8279, // and the state could not be written then
 			8266, // a server was out of order while a change came to it
 		}},
-		{"", []uint64{1778}}, // a key was revoked once more over the fresh one
+		{"", []uint64{
+			1778, // a key was revoked once more over the fresh one
+			250,  // a fresh key that took the place of a revoked one was used before resolvers had forgotten that
+		}},
 		{"all,changes", []uint64{
 			8868,  // a record that was removed after a move came back in the next one
 			9670,  // a clock that ran ahead kept the key of a selector that was left for years

@@ -73,6 +73,34 @@ func TestRestAfterFlight(t *testing.T) {
 	}
 }
 
+// TestLostBeforePublished: the fresh key at the standby, in the place of a revoked one, is lost from the keystore
+// before it stood in DNS. It is not published for ever and ever; another one takes its place (I7).
+func TestLostBeforePublished(t *testing.T) {
+	s := Random(1, 100*365*day, All)
+	s.Domains, s.inspect = s.Domains[:1], day
+	s.Lags = map[string]time.Duration{"mx1": 0, "mx2": 15 * time.Minute, "mx3": 2 * time.Hour}
+	s.Domains[0].Signers = []string{"mx1", "mx2"}
+	w := newWorld(s)
+	w.populate()
+	o := &operations{w: w, d: w.domains[0]}
+	w.processes[1].kill("it is killed")
+	w.adopt(o.d)
+	o.d.want.Limits = someLimits(stream(0xdca, forScenario))
+	o.reconfigured()
+	w.order(o.d, rotate.Compromised{Selectors: o.d.want.Policy.Selectors[:], RevokeNow: true})
+	w.ask(o.d)
+	w.vault.breaks(w.now, w.now.Add(45*time.Hour))
+	w.runUntil(w.now.Add(4*time.Hour + time.Minute))
+	w.loseKey(o.d)
+	if st, err := w.store.load(o.d.name); err != nil || !st.Selectors["s1"].Key.PublishedAt.IsZero() || w.report.LostKeys == 0 {
+		t.Fatalf("the world is not as the test wants it: %v, %+v", err, st.Selectors["s1"].Key)
+	}
+	o.rest()
+	if w.report.Violation != nil {
+		t.Error(w.report.Violation)
+	}
+}
+
 func drawScenario(t *rapid.T) Scenario {
 	s := Random(rapid.Uint64().Draw(t, "seed"), 100*365*day, rapid.SampledFrom([]Level{None, All}).Draw(t, "faults"))
 	s.Domains = s.Domains[:1]

@@ -79,7 +79,7 @@ func (w *world) unheard(h *host, ref dkim.Ref) {
 }
 
 // rescues reports whether signers may leave a key for ref's without a wait: it was revoked, so that all their mail
-// fails, and a server shows ref's.
+// fails, and a server shows ref's. Where a fresh key has taken the place of the revoked one, signers still have that.
 func (w *world) rescues(ref dkim.Ref) bool {
 	n := w.names[ref.Name]
 	shows := func(n *zoneName, server int, keyID string) bool {
@@ -87,8 +87,12 @@ func (w *world) rescues(ref dkim.Ref) bool {
 	}
 	for _, l := range w.leaks {
 		left := w.names[l.ref.Name]
-		revoked := left != nil && slices.ContainsFunc(left.last().values, w.keys.revoked)
-		if l.ref.Domain != ref.Domain || l.ref.Selector == ref.Selector || !l.used || !revoked {
+		if l.ref.Domain != ref.Domain || !l.used || left == nil {
+			continue
+		}
+		revoked := slices.ContainsFunc(left.last().values, w.keys.revoked)
+		replaced := n == left && w.used(l.ref) && w.showAlone(n, ref.KeyID, true)
+		if n == left && !replaced || n != left && !revoked {
 			continue
 		}
 		for i := range w.servers {
