@@ -5,6 +5,7 @@ package child
 import (
 	"context"
 	"syscall"
+	"time"
 )
 
 // kin is the processes that come from one run of a program: here its process group.
@@ -21,4 +22,4 @@ func startMarked(start func() error, _ bool) (mark uint64, err error) { return 0
 func EndOwn() {}
 
 // EndOrphans finds nothing here.
-func EndOrphans(context.Context, int, string) (o Orphans) { return o }
+func EndOrphans(context.Context, int, string, func(int, time.Duration)) (o Orphans) { return o }

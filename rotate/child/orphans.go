@@ -6,7 +6,8 @@ import "time"
 type Orphans struct {
 	Ended   int // by EndOrphans, with all that came from them
 	Awaited int // reloads, which ended by themselves
-	Left    int // that run still
+	Left    int // that run still, and could not be ended
+	Hanging int // reloads that run still: what they had stopped may be started again, so none is ended
 }
 
 // Limits on how long EndOrphans waits for processes that it may not or could not end.

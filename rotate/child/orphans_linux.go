@@ -11,9 +11,10 @@ import (
 // that run still: otherwise what they do would come after what another process does. What has
 // a session of its own goes on, be it from a program that ended long ago: it may be the daemon
 // that signs mail, which such a program had started again. Reloads are waited for; so is what
-// can't be ended. The process is named as this one's PID
+// can't be ended. When reloads are waited for, waiting is told how many there are and how long that takes at
+// the most. The process is named as this one's PID
 // namespace and boot know it: by its number and its start, field 22 of proc_pid_stat(5).
-func EndOrphans(ctx context.Context, pid int, start string) (o Orphans) {
+func EndOrphans(ctx context.Context, pid int, start string, waiting func(reloads int, most time.Duration)) (o Orphans) {
 	family, ok := familyOf(pid, start)
 	if !ok {
 		return o
@@ -25,8 +26,11 @@ func EndOrphans(ctx context.Context, pid int, start string) (o Orphans) {
 	reloads.find()
 	reloads.keepFirst()
 	awaited := len(reloads.members)
-	left := passed(ctx, reloadPasses, reloads.left)
-	o.Awaited, o.Left = awaited-left, o.Left+left
+	if awaited > 0 {
+		waiting(awaited, reloadPasses)
+	}
+	o.Hanging = passed(ctx, reloadPasses, reloads.left)
+	o.Awaited = awaited - o.Hanging
 	return o
 }
 

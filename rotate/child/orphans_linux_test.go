@@ -70,10 +70,10 @@ func TestOrphans(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			parent, start, pid := orphaned(t, script, false)
-			if o := EndOrphans(t.Context(), parent, start+"1"); o != (Orphans{}) || !alive(pid) {
+			if o := EndOrphans(t.Context(), parent, start+"1", silent); o != (Orphans{}) || !alive(pid) {
 				t.Errorf("%+v of a process that started at another time", o)
 			}
-			if o := EndOrphans(t.Context(), parent, start); o.Ended == 0 || o.Left != 0 || alive(pid) {
+			if o := EndOrphans(t.Context(), parent, start, silent); o.Ended == 0 || o.Left != 0 || alive(pid) {
 				t.Errorf("%+v; the program lives: %v", o, alive(pid))
 			}
 		})
@@ -93,7 +93,7 @@ func TestOrphansLeaveDaemons(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			parent, start, pid := orphaned(t, script, false)
-			if o := EndOrphans(t.Context(), parent, start); o.Left != 0 || !alive(pid) {
+			if o := EndOrphans(t.Context(), parent, start, silent); o.Left != 0 || !alive(pid) {
 				t.Errorf("%+v; the daemon lives: %v", o, alive(pid))
 			}
 		})
@@ -104,18 +104,20 @@ func TestOrphansLeaveDaemons(t *testing.T) {
 // from it; the daemon itself is neither ended nor waited for (I1).
 func TestOrphanedReload(t *testing.T) {
 	parent, start, pid := orphaned(t, "echo $$ >PID; sleep 0.5", true)
-	if o := EndOrphans(t.Context(), parent, start); o.Awaited > 1 || o.Ended+o.Left != 0 || alive(pid) {
+	if o := EndOrphans(t.Context(), parent, start, silent); o.Awaited > 1 || o.Ended+o.Left != 0 || alive(pid) {
 		t.Errorf("%+v; the reload runs: %v", o, alive(pid))
 	}
 	parent, start, pid = orphaned(t, "setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 0.5", true)
-	if o := EndOrphans(t.Context(), parent, start); o.Ended+o.Left != 0 || !alive(pid) {
+	if o := EndOrphans(t.Context(), parent, start, silent); o.Ended+o.Left != 0 || !alive(pid) {
 		t.Errorf("%+v; the daemon lives: %v", o, alive(pid))
 	}
 	parent, start, pid = orphaned(t, "echo $$ >PID; sleep 1000", true)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if o := EndOrphans(ctx, parent, start); o != (Orphans{Left: 1}) || !alive(pid) {
-		t.Errorf("%+v of a reload that does not end; it runs: %v", o, alive(pid))
+	reloads := 0
+	told := func(n int, _ time.Duration) { reloads = n }
+	if o := EndOrphans(ctx, parent, start, told); o != (Orphans{Hanging: 1}) || reloads != 1 || !alive(pid) {
+		t.Errorf("%+v of a reload that does not end; %d were waited for; it runs: %v", o, reloads, alive(pid))
 	}
 }
 
@@ -165,3 +167,5 @@ func TestEndOwn(t *testing.T) {
 			alive(other.Process.Pid), alive(milter))
 	}
 }
+
+func silent(int, time.Duration) {}

@@ -83,7 +83,8 @@ type Watched struct {
 type Orphans struct {
 	Ended   int
 	Awaited int // that ended by themselves
-	Left    int // that run still
+	Left    int // that run still, and could not be ended
+	Hanging int // reloads that run still after they were waited for
 }
 
 // String says what became of them; "" when there were none.
@@ -92,7 +93,8 @@ func (o Orphans) String() string {
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{o.Ended, "ended"}, {o.Awaited, "waited for"}, {o.Left, "running still, which could not be ended"}} {
+	}{{o.Ended, "ended"}, {o.Awaited, "waited for"}, {o.Left, "running still, which could not be ended"},
+		{o.Hanging, "running still, a reload that hangs"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -33,8 +34,12 @@ func (h *Orphans) End(ctx context.Context, owner string) ports.Orphans {
 		return ports.Orphans{}
 	}
 	dead := h.self.KnowsDead(owner) // before it is looked for them: it starts none after that
-	found := ports.Orphans(child.EndOrphans(ctx, o.pid, o.start))
-	h.over[owner] = dead || found.Left > 0 // a reload that hangs is waited for once, and not for each domain
+	waiting := func(reloads int, most time.Duration) {
+		h.log.Warn("waiting for reloads of signers that a process had begun which ended in the middle of its work",
+			"owner", owner, "reloads", reloads, "at most", most.String())
+	}
+	found := ports.Orphans(child.EndOrphans(ctx, o.pid, o.start, waiting))
+	h.over[owner] = dead || found.Left+found.Hanging > 0 // a reload that hangs is waited for once, and not for each domain
 	if text := found.String(); text != "" {
 		h.log.Warn("took over from a process that ended in the middle of its work", "owner", owner, "found", text)
 	}

@@ -40,7 +40,7 @@ func TestAHangingReloadIsWaitedForOnce(t *testing.T) {
 	h := NewOrphans(self, slog.New(slog.DiscardHandler))
 	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if found := h.End(soon, self.String()); found.Left != 1 {
+	if found := h.End(soon, self.String()); found.Hanging != 1 {
 		t.Fatalf("the first domain found %+v, want the reload", found)
 	}
 	if found := h.End(t.Context(), self.String()); found != (ports.Orphans{}) {
