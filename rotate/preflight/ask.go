@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -101,7 +100,14 @@ func (a Answer) repeats(other Answer) bool {
 }
 
 // Same reports whether two faults are one: of one kind and code, about one object and with one cause.
-func Same(a, b error) bool { return reflect.DeepEqual(a, b) }
+// How they were wrapped on the way makes no difference.
+func Same(a, b error) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Error() == b.Error() && fault.KindOf(a) == fault.KindOf(b) && fault.CodeOf(a) == fault.CodeOf(b) &&
+		fault.HintOf(a) == fault.HintOf(b)
+}
 
 // ErrUnasked is the error of a question that can't be asked: what it needs is missing, as is reported already.
 var ErrUnasked = errors.New("what it needs is missing")
