@@ -11,7 +11,7 @@ import (
 // that run still: otherwise what they do would come after what another process does. What has
 // a session of its own goes on, be it from a program that ended long ago: it may be the daemon
 // that signs mail, which such a program had started again. Reloads are waited for; so is what
-// can't be ended. When reloads are waited for, waiting is told how many there are and how long that takes at
+// can't be ended. When reloads are waited for, waiting gets how many there are and how long that takes at
 // the most. The process is named as this one's PID
 // namespace and boot know it: by its number and its start, field 22 of proc_pid_stat(5).
 func EndOrphans(ctx context.Context, pid int, start string, waiting func(reloads int, most time.Duration)) (o Orphans) {

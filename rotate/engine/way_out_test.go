@@ -142,6 +142,32 @@ func TestWayOut(t *testing.T) {
 	}
 }
 
+// TestLastResort: a host was built again, the active key is lost for good, and somebody else's record stands at the other
+// selector. Mail of the other host verifies, so that dkimbot leaves it to a person to give that up, and says how (I1, I6).
+func TestLastResort(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(9 * day)
+	foreignAt(w, d, "s2")
+	w.hosts["mx2"].leave(d.Name)
+	keyLostAt(w, d, "s1")
+	res := w.order(d, nil)
+	if says := repairs(res.State); w.well(d) || !strings.Contains(says, "--compromised --revoke-now") {
+		t.Errorf("no drift names the last way out: %s", says)
+	}
+	if res = w.order(d, rotate.Compromised{Selectors: []string{"s1"}, RevokeNow: true}); !w.well(d) {
+		t.Errorf("it does not lead out: phase %s, %v", res.State.Phase, res.Err)
+	}
+}
+
+// repairs is what the drift of a state says to do.
+func repairs(st rotate.State) (says string) {
+	for _, f := range st.Drift {
+		says += f.Repair + "\n"
+	}
+	return says
+}
+
 // TestKeystoreLostForGood: where all private keys are lost, other selectors lead out, as the hint says, whether hosts
 // still sign or were built again, and though both keys are compromised; those are revoked then (I1, I2).
 func TestKeystoreLostForGood(t *testing.T) {
@@ -174,10 +200,7 @@ func TestKeystoreLostForGood(t *testing.T) {
 			if c.compromised {
 				res = w.order(d, rotate.Compromised{Selectors: []string{"s1", "s2"}})
 			}
-			says := fault.HintOf(res.Err)
-			for _, f := range res.State.Drift {
-				says += f.Repair
-			}
+			says := fault.HintOf(res.Err) + repairs(res.State)
 			if !strings.Contains(says, "--change-selectors") {
 				t.Errorf("no hint names the way out: %v, %s", res.Err, says)
 			}

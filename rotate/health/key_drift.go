@@ -71,6 +71,9 @@ func (h *Check) orGoBack(other string) string {
 	switch {
 	case h.Have.Leaked(other) || h.Have.Leaked(h.Have.Active):
 		return ""
+	case h.HandsOff(other) && h.Have.Active != other:
+		return "; or have " + other + " free for dkimbot again. If it is lost for good and a host has no copy: '" +
+			h.RevokeNow([]string{h.Have.Active}) + "' makes another one, and mail in flight fails"
 	case h.Have.Phase == rotate.Ready:
 		return h.orSwitch(other)
 	case h.Have.Phase == rotate.Switching, h.Have.Phase == rotate.Draining:
