@@ -167,14 +167,11 @@ func TestBrokenLimitsStop(t *testing.T) {
 	}
 }
 
-// begins reports whether a plan begins something that limits hold back. A fresh key that signers whose mail fails wait
-// for is no such thing.
+// begins reports whether a plan begins something that limits hold back. A fresh key that failing mail waits for is no
+// such thing.
 func begins(s *plantest.Scene, p rotate.DomainPlan) bool {
 	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
-	if health.LeadsOut(&h, s.Want.Policy.Other(s.Have.Active)) {
-		return false
-	}
-	made := slices.ContainsFunc(p.Steps,
+	made := !health.LeadsOut(&h, s.Want.Policy.Other(s.Have.Active)) && slices.ContainsFunc(p.Steps,
 		func(s rotate.Step) bool { return s.Kind == rotate.Generate || s.Kind == rotate.StoreKey })
 	return p.Switches || p.Phase == rotate.New && len(p.Steps) > 0 ||
 		(p.Phase == rotate.Draining || p.Phase == rotate.Ready) && made

@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 	"github.com/dkimbot/dkimbot/state/statetest"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -83,8 +85,13 @@ func checkPublish(s *scene, t *rapid.T, step rotate.Step) {
 	if !step.To.Fresh && (sel.Next == nil || record != sel.Next.Record) {
 		t.Fatalf("I5: %s is published at %s and is no fresh key", record, step.Selector)
 	}
+	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
+	waitedFor := health.LeadsOut(&h, step.Selector) // what signers confirmed is what they say, when a run plans
 	for _, name := range s.Want.Signers {
 		c, seen := s.Have.Signers[name], s.Seen.Signers[name]
+		if waitedFor && seen.Ref.Selector != step.Selector {
+			c = rotate.Confirmed{}
+		}
 		if seen.Err != nil || seen.Ref.Selector == step.Selector || c.Selector == step.Selector || c.Unsure {
 			t.Fatalf("I2: %s is replaced, and %s confirmed %+v, was seen with %+v", step.Selector, name, c, seen)
 		}
@@ -116,8 +123,9 @@ func checkActivate(s *scene, t *rapid.T, step rotate.Step, before []rotate.Step)
 	if !has(rotate.Verify) && !old && (step.Selector != s.Have.Active || s.Seen.Selectors[step.Selector].SightErr == nil) {
 		t.Fatalf("I2: %s is used without a look", step.Selector)
 	}
-	if inUse {
-		return // waiting would only send more mail without a signature
+	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
+	if inUse || health.Forsaken(&h.Judge, s.Have.Active) {
+		return // waiting would only send more mail without a signature, or more that fails
 	}
 	at := step.NotBefore
 	if at.Before(s.Now) {
@@ -181,21 +189,25 @@ func checkDestroy(s *scene, t *rapid.T, step rotate.Step, before []rotate.Step) 
 		t.Fatalf("I5: a key of %s is destroyed before its replacement is verified", step.Selector)
 	}
 	for _, name := range s.Want.Signers {
-		if seen := s.Seen.Signers[name]; seen.Ref.Selector == step.Selector {
+		seen := s.Seen.Signers[name] // one that knows its selector only has the key that stands there
+		if seen.Ref.Selector == step.Selector && (seen.Ref.KeyID != "" || s.Have.Identify(seen.Ref).KeyID == step.From.KeyID) {
 			t.Fatalf("I1: a key of %s is destroyed, and %s signs with it", step.Selector, name)
 		}
 	}
 }
 
-// checkHandsOff: where somebody else's record stands, nothing is done, and nothing
-// new is begun at the other selector either (I6).
+// checkHandsOff: where somebody else's record stands, nothing is done but that a compromised key beside it is revoked,
+// and nothing new is begun at the other selector either, unless failing mail waits for that (I6).
 func checkHandsOff(s *scene, t *rapid.T, step rotate.Step) {
+	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
+	begins := step.Kind == rotate.Generate || step.Kind == rotate.StoreKey
+	waitedFor := begins && (health.LeadsOut(&h, step.Selector) || wayout.Deadlocked(&h.Judge))
 	for name, seen := range s.Seen.Selectors {
 		if !slices.Contains(seen.Sight.Values, plantest.ForeignRecord) || seen.Sight.Unchecked {
 			continue
 		}
-		if step.Selector == name || step.Kind == rotate.Generate || step.Kind == rotate.StoreKey ||
-			s.Have.Phase == rotate.New {
+		here := step.Selector == name && !(step.Kind == rotate.Revoke && !h.Bound(name))
+		if here || begins && !waitedFor || s.Have.Phase == rotate.New {
 			t.Fatalf("I6: %s of %s, though a record at %s is not ours", step.Kind, step.Selector, name)
 		}
 	}
