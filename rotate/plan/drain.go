@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -44,9 +45,15 @@ func (p *planner) draining(busy bool) {
 	}
 }
 
-// leadsOut reports whether nothing but a fresh key at the selector ends that mail fails.
+// leadsOut reports whether nothing but a fresh key at the selector ends that mail fails, and no mail verifies by the
+// key that it would replace there.
 func leadsOut(p *planner, s string) bool {
-	return p.obstacles[""] == nil && p.obstacles[s] == nil && health.LeadsOut(&p.Check, s)
+	return p.obstacles[""] == nil && p.obstacles[s] == nil && health.LeadsOut(&p.Check, s) &&
+		!slices.ContainsFunc(p.Want.Signers, func(name string) bool {
+			seen := p.Seen.Signers[name]
+			ref := p.Have.Identify(seen.Ref)
+			return seen.Err == nil && ref.Selector == s && p.Seen.Fate(s, ref.KeyID) == rotate.Verifies
+		})
 }
 
 // drain plans the wait for mail that was signed with selector s.

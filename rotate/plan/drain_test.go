@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,26 @@ func TestFormerIsSaid(t *testing.T) {
 		}
 		if !strings.Contains(told, c.says) || c.says == "" && told != "" {
 			t.Errorf("%s: %q", name, told)
+		}
+	}
+}
+
+// TestFreshKeyLeavesWhatVerifies: somebody else's record stands at the active selector, so that a fresh key at the other
+// one is waited for. It takes no key's place by which a host's mail verifies, though a fresh one stood there once (I2).
+func TestFreshKeyLeavesWhatVerifies(t *testing.T) {
+	for name, tt := range map[string]struct {
+		signs string
+		want  bool // that the fresh key is published
+	}{"nobody signs with the old key": {"s2", true}, "hosts came back to it": {"s1", false}} {
+		s := plantest.Published()
+		s.Show("s1", plantest.Record(plantest.Keys()[0])) // the zone came back from a backup
+		s.Show("s2", plantest.ForeignRecord)
+		s.Sign(tt.signs, "mx1", "mx2")
+		got := slices.ContainsFunc(s.Plan().Steps, func(st rotate.Step) bool {
+			return st.Kind == rotate.Publish && st.Selector == "s1" && st.To.KeyID == plantest.Keys()[2].ID()
+		})
+		if got != tt.want {
+			t.Errorf("%s: the fresh key is published: %t, %s", name, got, plantest.Steps(s.Plan(), s.Now))
 		}
 	}
 }

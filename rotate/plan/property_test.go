@@ -87,6 +87,9 @@ func checkPublish(s *scene, t *rapid.T, step rotate.Step) {
 	}
 	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
 	waitedFor := health.LeadsOut(&h, step.Selector) // what signers confirmed is what they say, when a run plans
+	if waitedFor && !slices.Contains(s.Seen.Selectors[step.Selector].Sight.Values, sel.Key.Record) {
+		return // mail that was signed with the old key fails as it is
+	}
 	for _, name := range s.Want.Signers {
 		c, seen := s.Have.Signers[name], s.Seen.Signers[name]
 		if waitedFor && seen.Ref.Selector != step.Selector {
@@ -124,7 +127,7 @@ func checkActivate(s *scene, t *rapid.T, step rotate.Step, before []rotate.Step)
 		t.Fatalf("I2: %s is used without a look", step.Selector)
 	}
 	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
-	if inUse || health.Forsaken(&h.Judge, s.Have.Active) {
+	if inUse || health.Forsaken(&h.Judge, s.Have.Active) || health.Stranded(&h.Judge, step.Signer) {
 		return // waiting would only send more mail without a signature, or more that fails
 	}
 	at := step.NotBefore
@@ -160,10 +163,10 @@ func idle(s *scene, signer string) bool {
 	return seen.Err == nil && seen.Ref.Selector == ""
 }
 
-// sheltered reports whether mail that is signed with the selector verifies now.
+// sheltered reports whether mail that is signed with the selector verifies now, and a signer can be given its key.
 func sheltered(s *scene, selector string) bool {
 	sel, seen := s.Have.Selectors[selector], s.Seen.Selectors[selector]
-	if sel == nil || sel.Key == nil || sel.Next != nil || seen.KeyErr != nil || sel.Key.VerifiedAt.IsZero() {
+	if sel == nil || sel.Key == nil || sel.Next != nil || seen.KeyErr != nil || seen.KeyID != sel.Key.ID || sel.Key.VerifiedAt.IsZero() {
 		return false
 	}
 	return seen.SightErr == nil && seen.Sight.Complete && slices.Equal(seen.Sight.Values, []string{sel.Key.Record}) &&
@@ -189,8 +192,8 @@ func checkDestroy(s *scene, t *rapid.T, step rotate.Step, before []rotate.Step) 
 		t.Fatalf("I5: a key of %s is destroyed before its replacement is verified", step.Selector)
 	}
 	for _, name := range s.Want.Signers {
-		seen := s.Seen.Signers[name] // one that knows its selector only has the key that stands there
-		if seen.Ref.Selector == step.Selector && (seen.Ref.KeyID != "" || s.Have.Identify(seen.Ref).KeyID == step.From.KeyID) {
+		ref := s.Have.Identify(s.Seen.Signers[name].Ref) // one that knows its selector only has the key that stands there
+		if ref.Selector == step.Selector && ref.KeyID == step.From.KeyID {
 			t.Fatalf("I1: a key of %s is destroyed, and %s signs with it", step.Selector, name)
 		}
 	}
