@@ -65,6 +65,33 @@ func TestWhyNotBack(t *testing.T) {
 	}
 }
 
+// TestNotBackWithoutKey: signers are not sent back to a selector whose private key the keystore has lost, where they would
+// wait for a key that never comes. Who signs with it still may go back (I1).
+func TestNotBackWithoutKey(t *testing.T) {
+	for title, tt := range map[string]struct {
+		lost, still bool // the key, and mx1 signs with it still
+		to          []string
+		want        codes.Code
+	}{
+		"lost":                         {true, false, nil, codes.KeyMissing},
+		"there":                        {false, false, nil, ""},
+		"lost, some, who had left":     {true, true, []string{"mx2"}, codes.KeyMissing},
+		"lost, some, who still use it": {true, true, []string{"mx1"}, ""},
+	} {
+		s := plantest.Draining()
+		if tt.still {
+			s.Have.Phase, s.Have.Active, s.Have.Target, s.Have.Draining = rotate.Switching, "s1", "s2", ""
+			s.Sign("s1", "mx1")
+		}
+		if tt.lost {
+			s.Hold("s1", "", 0)
+		}
+		if _, _, err := ordered(s, rotate.Rollback{Signers: tt.to}); fault.CodeOf(err) != tt.want {
+			t.Errorf("%s: %v, want %q", title, err, tt.want)
+		}
+	}
+}
+
 // TestSentBackInOrder: who was sent back stands in the state by name, so that the same orders leave the same state.
 func TestSentBackInOrder(t *testing.T) {
 	s := plantest.Switching()

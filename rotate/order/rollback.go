@@ -37,6 +37,9 @@ func giveRollback(p *order, o rotate.Rollback, st *rotate.State) ([]rotate.Event
 	if p.Have.Leaked(p.Want.Policy.Other(back)) {
 		signers = slices.Clone(p.Want.Signers) // no signer stays with a compromised key
 	}
+	if err := p.canBeGiven(back, signers); err != nil {
+		return nil, err
+	}
 	if st.Phase == rotate.Draining {
 		st.Enter(rotate.Switching)
 		st.Active, st.Target, st.Draining = st.Draining, st.Active, ""
@@ -164,6 +167,21 @@ func (p *order) keyUsable(what, back string) error {
 		return fault.Refuse(codes.Leaked,
 			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, back), "continue with "+
 				p.Want.Policy.Other(back))
+	}
+	return nil
+}
+
+// canBeGiven refuses to send signers back to a selector whose private key is not in the keystore, as far as they do not
+// sign with it still.
+func (p *order) canBeGiven(back string, signers []string) error {
+	key := p.Have.Selector(back).Key
+	for _, name := range signers {
+		if !p.Confirmed(name, back, key.ID) && p.OutOfKeystore(name, back) {
+			return fault.Refuse(codes.KeyMissing,
+				fmt.Sprintf("send signer %s of %s back to %s: the private key of %s is missing from the keystore", name,
+					p.Want.Name, back, p.Name(back)),
+				"restore it from a backup of the keystore, and roll back then; or continue with "+p.Want.Policy.Other(back))
+		}
 	}
 	return nil
 }
