@@ -133,3 +133,35 @@ func TestWaitInAPipeSaysWhatFails(t *testing.T) {
 		t.Errorf("said %d times that the reload failed:\n%s", n, before)
 	}
 }
+
+// A run of all that is due which is to wait stays for a drain that began before it, however it is called, and says where
+// it stands when it is interrupted.
+func TestDueWaits(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0)
+	l.Policy = strings.Replace(l.Policy, "drain: 1s", "drain: 15s", 1)
+	l.write(t)
+	l.stopWhileDraining(t, "rotate", "--domain", "example.test")
+	l.run(t, "rotate", "--due").want(t, 0, "Nothing is due.")
+	l.stopWhileDraining(t, "rotate", "--due", "--wait").want(t, 1, "Not finished yet: 1 domain",
+		"example.test  phase draining (mail in flight is waited for; next: replace the key of s1")
+	l.run(t, "rotate", "--due", "--wait").want(t, 0, "done s1: the old key", "phase ready")
+	l.run(t, "rotate", "--due", "--wait").want(t, 0, "Nothing is due.")
+}
+
+// stopWhileDraining ends a command when it says that it waits for the drain.
+func (l *lab) stopWhileDraining(t *testing.T, args ...string) result {
+	t.Helper()
+	log := filepath.Join(l.Dir, "draining.log")
+	f, err := os.Create(log)
+	must(t, err)
+	defer f.Close()
+	cmd := l.command(append(args, "--log-level", "info")...)
+	cmd.Stdout, cmd.Stderr = f, f
+	must(t, cmd.Start())
+	eventually(t, "it waits for the drain", func() bool { return strings.Contains(l.read(t, "draining.log"), "reason=drain") })
+	must(t, cmd.Process.Signal(syscall.SIGTERM))
+	cmd.Wait()
+	return result{line: strings.Join(cmd.Args, " "), code: cmd.ProcessState.ExitCode(), out: l.read(t, "draining.log")}
+}

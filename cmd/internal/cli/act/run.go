@@ -85,9 +85,17 @@ func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patie
 	}
 	defer s.Close()
 	ctx := r.cmd.Context()
+	now, later := domains, []waiting(nil)
 	if due {
-		if domains, err = scheduler.TakePending(ctx, s.Work, s.Engine.Clock.Now(), domains, req); err != nil {
+		if now, err = scheduler.TakePending(ctx, s.Work, s.Engine.Clock.Now(), domains, req); err != nil {
 			return err
+		}
+		if later, err = coming(ctx, s, domains, now, patience); err != nil {
+			return err
+		}
+		domains = slices.Clone(now)
+		for _, w := range later {
+			domains = append(domains, w.domain)
 		}
 	}
 	beside, err := console.FindOthers(ctx, s.App, due, domains)
@@ -96,8 +104,9 @@ func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patie
 	}
 	var results []engine.Result
 	s.Progress.Expect(domains)
-	s.Engine.SettleAll(ctx, tasks(domains, req), patience, s.Progress.Waiting,
-		r.looked(s.Into(&results, show.ResultOf(len(domains)))))
+	all := &settling{Session: s, request: req, patience: patience,
+		each: r.looked(s.Into(&results, show.ResultOf(len(domains))))}
+	all.all(ctx, now, later)
 	s.Progress.Stop()
 	err = r.end(s, results, domains, beside)
 	if due && err == nil {
