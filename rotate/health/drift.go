@@ -101,6 +101,14 @@ func (h *Check) recordDrift(s string) *finding.Finding {
 // again. Where one of them did not take it, it is at once.
 const spreading = 10 * time.Minute
 
+// Scattered reports whether a DNS account does not show the record of a key: it is listed since then, or lost it.
+func (h *Check) Scattered(s string, key *rotate.Key) bool {
+	sight, in := h.Seen.Selectors[s].Sight, h.Have.Intent
+	begun := in != nil && in.Kind == rotate.Publish && in.Selector == s
+	spreads := key.VerifiedAt.IsZero() && h.Now.Before(key.PublishedAt.Add(spreading)) && !begun
+	return h.Standing(s) == Changing && len(h.Want.Also) > 0 && !sight.Silent && len(sight.Bogus) == 0 && !spreads
+}
+
 // Lost says how a record that stood at the selector's name does so no more, or
 // not alone, though no other record is in the way: it is to be published again.
 func (h *Check) Lost(s string) *finding.Finding {
@@ -128,14 +136,11 @@ func (h *Check) Lost(s string) *finding.Finding {
 		f.Code, f.Message = codes.RecordsDoubled,
 			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.Name(s))
 	case Changing:
-		sight := h.Seen.Selectors[s].Sight
-		begun := h.Have.Intent != nil && h.Have.Intent.Kind == rotate.Publish && h.Have.Intent.Selector == s
-		spreads := sel.Key.VerifiedAt.IsZero() && h.Now.Before(sel.Key.PublishedAt.Add(spreading)) && !begun
-		if len(h.Want.Also) == 0 || sight.Silent || len(sight.Bogus) > 0 || spreads {
+		if !h.Scattered(s, sel.Key) {
 			return nil
 		}
 		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("not every DNS account of the domain (%s) shows the record at %s: %s",
-			h.Want.Through(), h.Name(s), strings.Join(sight.Lagging, "; "))
+			h.Want.Through(), h.Name(s), strings.Join(h.Seen.Selectors[s].Sight.Lagging, "; "))
 	case Foreign: // it stays where it stands, and is no reason to leave another account without a record
 		if sight := h.Seen.Selectors[s].Sight; !Lacking(&h.Judge, s) || len(sight.Bogus) > 0 {
 			return nil

@@ -62,8 +62,7 @@ func (h *Check) publishes(s string) bool {
 	case h.HandsOff(s):
 		return false
 	case h.Have.Phase == rotate.Bootstrapping:
-		return !h.Have.Leaked(s) && (key.PublishedAt.IsZero() || at == Absent || at == Earlier ||
-			at == Doubled)
+		return !h.Have.Leaked(s) && (key.PublishedAt.IsZero() || at == Absent || at == Earlier || at == Doubled)
 	}
 	return h.Lost(s) != nil && !h.Superseded(s)
 }

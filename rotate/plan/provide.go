@@ -38,7 +38,8 @@ func (d *draft) provide(s string, why rotate.Reason) bool {
 		key = &rotate.Key{}
 	}
 	standing := d.Standing(s)
-	if key.PublishedAt.IsZero() || standing != health.Current && standing != health.Changing {
+	stands := standing == health.Current || standing == health.Changing && !d.Scattered(s, key)
+	if key.PublishedAt.IsZero() || !stands {
 		d.publish(rotate.Turn, s, key, why)
 	}
 	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != health.Current {

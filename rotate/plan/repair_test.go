@@ -207,6 +207,29 @@ func TestLookedAtAgain(t *testing.T) {
 	}
 }
 
+// TestFreshKeyAtANewAccount guards I2 where a DNS account is listed while a fresh key's record stands at the other one:
+// the record is published there as well, in each phase, and its spreading is waited for.
+func TestFreshKeyAtANewAccount(t *testing.T) {
+	for phase, at := range map[string]struct {
+		scene    func() *scene
+		selector string
+	}{"bootstrapping": {plantest.Bootstrapping, "s1"}, "replacing": {plantest.Published, "s1"}} {
+		for after, published := range map[time.Duration]bool{time.Minute: false, time.Hour: true} {
+			s := at.scene()
+			s.Lag(at.selector)
+			key := s.Have.Selectors[at.selector].Pending(s.Have.Phase)
+			key.PublishedAt, key.VerifiedAt = s.Now.Add(-after), time.Time{}
+			if steps := plantest.Steps(s.Plan(), s.Now); strings.Contains(steps, "publish "+at.selector) {
+				t.Errorf("%s, one account, %s: %s", phase, after, steps)
+			}
+			s.Want.Also = []string{"second"}
+			if steps := plantest.Steps(s.Plan(), s.Now); strings.Contains(steps, "publish "+at.selector) != published {
+				t.Errorf("%s, %s after it was published: %s", phase, after, steps)
+			}
+		}
+	}
+}
+
 // TestWhyItIsBroughtBack: a signer is given the active key for what it was seen to do, or because it has not confirmed it.
 func TestWhyItIsBroughtBack(t *testing.T) {
 	for says, change := range map[string]func(*scene){
