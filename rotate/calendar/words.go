@@ -38,6 +38,14 @@ func ParseSpan(text string) time.Duration {
 	return d
 }
 
+// Until describes, for people, a time that something has to wait for: the first whole minute that is not before it.
+func Until(t time.Time) string {
+	if m := t.Truncate(time.Minute); m.Before(t) {
+		t = m.Add(time.Minute)
+	}
+	return Utc(t)
+}
+
 // Utc describes a time in UTC, for people.
 func Utc(t time.Time) string {
 	if t.IsZero() {

@@ -175,7 +175,7 @@ func TestFormer(t *testing.T) {
 		Clock:   w.start("plan", nil).Clock}
 	plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if warned := strings.Join(finding.Texts(plan.Warnings), "\n"); err != nil ||
-		!strings.Contains(warned, "mx1, mx2 signs with mail today: "+
+		!strings.Contains(warned, "mail through mx1, mx2 is signed with mail today: "+
 			"leave mail._domainkey.example.com in DNS for 8d after the switch") {
 		t.Errorf("%v; %s", err, warned)
 	}
@@ -193,7 +193,7 @@ func TestFormer(t *testing.T) {
 	}
 	if plan, _, _ = planner.Plan(context.Background(), d.Domain, d.Request); len(plan.Warnings) != 1 ||
 		!strings.Contains(plan.Warnings[0].Message, "mail._domainkey.example.com may go after "+
-			st.SwitchedAt.Add(8*day).Format("2006-01-02")) {
+			st.SwitchedAt.Add(8*day).Format("Mon 2006-01-02")) {
 		t.Errorf("warnings: %q", plan.Warnings)
 	}
 	w.pass(60 * day)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -34,7 +35,7 @@ func (r *run) tookOver(ctx context.Context) error {
 		}
 		now := r.engine.Clock.Now()
 		until := now.Add(ports.SlowestEffect)
-		message += "; the domain is looked at every minute until " + until.UTC().Format(time.RFC3339)
+		message += "; the domain is looked at every minute until " + calendar.Until(until)
 		if err := r.engine.Store.LookAgain(ctx, r.want.Name, now.Add(ports.LookClosely), until); err != nil {
 			return err
 		}

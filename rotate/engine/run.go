@@ -382,7 +382,7 @@ func (r *run) drainBegun() []rotate.Event {
 	if r.st.Phase != rotate.Draining || r.st.Leaked(r.st.Draining) {
 		return nil
 	}
-	until := r.st.SwitchedAt.Add(r.st.Selector(r.st.Draining).DrainUnder(r.want.Policy)).UTC().Format(time.RFC3339)
+	until := calendar.Until(r.st.SwitchedAt.Add(r.st.Selector(r.st.Draining).DrainUnder(r.want.Policy)))
 	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, codes.OutcomeDone,
 		"begun; until "+until)}
 }

@@ -72,7 +72,7 @@ func TestExposureIsSaidOnce(t *testing.T) {
 			t.Errorf("%s: %v; warnings %q", failed, res.Err, res.Plan.Warnings)
 		}
 		said := strings.Join(finding.Texts(res.Plan.Warnings), " ")
-		if waits && !strings.Contains(said, "signers leave the compromised key at s1._domainkey.example.com at 2026-") {
+		if waits && !strings.Contains(said, "signers leave the compromised key at s1._domainkey.example.com at Fri 2026-") {
 			t.Errorf("%s: warnings %q", failed, said)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -17,9 +18,8 @@ func (j *Judge) Replaced(s string) bool {
 	if sel.Next == nil {
 		return j.Have.Phase == rotate.Replacing && s == j.Have.Draining && sel.InPlace()
 	}
-	return !sel.Next.PublishedAt.IsZero() ||
-		slices.ContainsFunc(j.Seen.Selectors[s].Sight.Values,
-			func(v string) bool { return dkim.Serves(v, sel.Next.Record) })
+	return !sel.Next.PublishedAt.IsZero() || slices.ContainsFunc(j.Seen.Selectors[s].Sight.Values,
+		func(v string) bool { return dkim.Serves(v, sel.Next.Record) })
 }
 
 // Refuge returns the selector whose key signers can flee to from a compromised
@@ -191,8 +191,7 @@ func (v *view) onOther(signer, selector string) bool {
 	key, seen := v.Have.Selector(other).Key, v.Seen.Signers[signer]
 	ref := v.Have.Identify(seen.Ref)
 	return seen.Err == nil && key != nil && ref.Selector == other && ref.KeyID == key.ID && !key.GivenUp() &&
-		!seen.At(selector) &&
-		v.Standing(other) == Current
+		!seen.At(selector) && v.Standing(other) == Current
 }
 
 // RevokeReason says what a revocation means; from is when.
@@ -208,8 +207,7 @@ func (j *Judge) RevokeReason(s, from string) rotate.Reason {
 func (j *Judge) accepted(s string, at time.Time) string {
 	caches := max(At(j.Seen, s).Sight.TTL, j.Want.Policy.TTL)
 	return fmt.Sprintf("receivers may accept the compromised key until %s from their resolvers' caches, "+
-		"and those that keep keys until %s",
-		at.Add(caches).UTC().Format(time.RFC3339), at.Add(rotate.MostKept).UTC().Format(time.RFC3339))
+		"and those that keep keys until %s", calendar.Until(at.Add(caches)), calendar.Until(at.Add(rotate.MostKept)))
 }
 
 // LeftBehind returns the compromised key of which all is done but its destruction.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -61,7 +62,7 @@ func (v dismissed) signsAs(name, s, keyID string) bool {
 // since says when a signer was taken off the list, where that is known.
 func (v dismissed) since(name string) string {
 	if c := v.Have.Signers[name]; c.Left {
-		return " (since " + c.At.UTC().Format(time.RFC3339) + ")"
+		return " (since " + calendar.Utc(c.At) + ")"
 	}
 	return ""
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
@@ -73,7 +73,7 @@ func (j *Judge) StillUsed(selectors []string) string {
 // LeftAt says when signers leave compromised keys by themselves.
 func (j *Judge) LeftAt(selectors []string, flight rotate.Step) string {
 	return fmt.Sprintf("signers leave the compromised %s at %s by themselves, when resolvers know the record of %s; until then, "+
-		"mail that somebody else signs with it verifies", j.keysAt(selectors), flight.NotBefore.UTC().Format(time.RFC3339), flight.Selector)
+		"mail that somebody else signs with it verifies", j.keysAt(selectors), calendar.Until(flight.NotBefore), flight.Selector)
 }
 
 // keysAt names the keys at one selector or both.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -174,7 +175,7 @@ func (h *Check) sheltered(s string) (says string, asks bool) {
 			"or see what is said of that record", h.Want.Name, to), true
 	case h.Now.Before(at):
 		return fmt.Sprintf("signers go to %s by themselves at %s, when resolvers know its record", to,
-			at.UTC().Format(time.RFC3339)), false
+			calendar.Until(at)), false
 	}
 	return fmt.Sprintf("signers go to %s by themselves", to), false
 }

@@ -227,7 +227,7 @@ func TestAcceptedUntil(t *testing.T) {
 		return seen("s1", func(at *rotate.SelectorSeen) { at.Sight.TTL = duration(ttl) })
 	}
 	const says = "mail in flight signed with it fails from now on; receivers may accept the compromised key until " +
-		"2026-03-10T%s:00:00Z from their resolvers' caches, and those that keep keys until 2026-03-17T12:00:00Z"
+		"Tue 2026-03-10 %s:00 UTC from their resolvers' caches, and those that keep keys until Tue 2026-03-17 12:00 UTC"
 	hold(t, map[string]verdict{
 		"DNS shows a longer one":  {plantest.Ready, changes(shown("3h")), reason, fmt.Sprintf(says, "15")},
 		"DNS shows a shorter one": {plantest.Ready, changes(shown("10m")), reason, fmt.Sprintf(says, "13")},

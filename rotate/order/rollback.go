@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -91,7 +92,7 @@ func (p *order) wayBack() (string, error) {
 		if known := p.Known(back); p.Now.Before(known) {
 			return "", fault.Refuse(codes.RecordGone,
 				fmt.Sprintf("%s for %s: the key record of %s was missing from DNS, and resolvers may remember that until %s", what,
-					p.Want.Name, p.Name(back), known.UTC().Format(time.RFC3339)),
+					p.Want.Name, p.Name(back), calendar.Until(known)),
 				"roll back after that time")
 		}
 		if until := p.Returnable(back); p.Now.Before(until) {
@@ -191,7 +192,7 @@ func (p *order) canBeGiven(back string, signers []string) error {
 func keptOtherwise(p *order, what, back string, until time.Time) error {
 	return fault.Refuse(codes.RecordGone,
 		fmt.Sprintf("%s for %s: another key stood at %s for a while, and receivers may keep that until %s", what,
-			p.Want.Name, p.Name(back), until.UTC().Format(time.RFC3339)),
+			p.Want.Name, p.Name(back), calendar.Until(until)),
 		"continue with "+p.Want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.Want.Name+
 			" --compromised' switches away from it anyway")
 }

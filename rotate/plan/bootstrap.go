@@ -5,6 +5,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // The first step of the scheme: a domain that is new gets a key at each of its two selectors.
@@ -13,6 +14,9 @@ import (
 func (p *planner) bootstrap() {
 	why := rotate.Reason{Code: codes.Bootstrap,
 		Message: "the domain is new to dkimbot: it gets a key at each of its two selectors"}
+	if follow.Moving(p.Have) {
+		why.Message = "the domain moves over to these selectors: it gets a key at each of the two"
+	}
 	p.plan.Reason = why
 	if p.Have.Phase == rotate.New &&
 		(p.obstacle() != nil || p.unread(p.Want.Policy.Selectors[:]...) || p.closed(codes.ActionBootstrap, "")) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
@@ -114,7 +115,7 @@ func (p *planner) flee(from, to string) {
 	}
 	if settled := p.Usable(to); settled.After(at) && p.Now.Before(settled) {
 		p.warn(codes.Settle, finding.Thing{Selector: to}, "the key at %s has not settled: until %s, "+
-			"receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
+			"receivers that keep an older key of it will not verify mail signed with it", to, calendar.Until(settled))
 	}
 }
 

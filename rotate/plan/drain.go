@@ -64,7 +64,7 @@ func (d *draft) drain(s string, until time.Time) rotate.Reason {
 	}
 	why := rotate.Reason{Code: codes.Drain,
 		Message: fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, "+
-			"for %s%s after the last signer's switch; then %s gets a fresh key", s, calendar.Span(drain), promised, s)}
+			"for %s%s after the last signer's switch is in effect; then %s gets a fresh key", s, calendar.Span(drain), promised, s)}
 	d.step(rotate.Step{Kind: rotate.Drain, Duty: rotate.Turn, Selector: s, Target: d.Name(s).String(), NotBefore: until,
 		Reason: why})
 	return why

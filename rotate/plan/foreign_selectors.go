@@ -28,7 +28,7 @@ func (p *planner) warnFormer() {
 				strings.Join(silent, ", "))
 		default:
 			p.warn(codes.ForeignSelectorEnds, finding.Thing{Selector: s}, "%s may go after %s; no mail needs it then, and dkimbot does not remove it", p.Name(s),
-				until.UTC().Format("2006-01-02 15:04 UTC"))
+				calendar.Until(until))
 		}
 	}
 	if p.Have.Active != "" {
@@ -37,12 +37,14 @@ func (p *planner) warnFormer() {
 	using := map[string][]string{}
 	for _, name := range p.Want.Signers {
 		seen := p.Seen.Signers[name]
-		if s := seen.Ref.Selector; seen.Err == nil && s != "" && !slices.Contains(p.Want.Policy.Selectors[:], s) {
+		if s := seen.Ref.Selector; seen.Err == nil && s != "" && p.Have.Earlier[s] == nil &&
+			!slices.Contains(p.Want.Policy.Selectors[:], s) {
 			using[s] = append(using[s], name)
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(using)) {
-		p.warn(codes.ForeignSelectorUsed, finding.Thing{Selector: s}, "%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot does not remove it",
+		p.warn(codes.ForeignSelectorUsed, finding.Thing{Selector: s}, "mail through %s is signed with %s today: leave %s in DNS for %s after the switch; "+
+			"dkimbot does not remove it",
 			strings.Join(using[s], ", "), s, p.Name(s), calendar.Span(p.Have.Earlier.Drain(s, p.Want.Policy.Drain)+rotate.Grace))
 	}
 }

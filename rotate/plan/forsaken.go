@@ -2,9 +2,9 @@ package plan
 
 import (
 	"slices"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
@@ -38,7 +38,7 @@ func leaveForeign(p *planner) verdict {
 	}
 	if settled := p.Usable(to); settled.After(at) && p.Now.Before(settled) {
 		p.warn(codes.Settle, finding.Thing{Selector: to}, "the key at %s has not settled: until %s, "+
-			"receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
+			"receivers that keep an older key of it will not verify mail signed with it", to, calendar.Until(settled))
 	}
 	if p.Have.Phase == rotate.Switching || p.Now.Before(at) {
 		return busy

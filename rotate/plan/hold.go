@@ -23,7 +23,7 @@ func onHold(d *draft, action codes.Action, selector string, req rotate.Request) 
 		says += " (" + h.By + ")"
 	}
 	if h.KeyID != "" {
-		says = "signers went back from this key, at " + calendar.Utc(h.At)
+		says = "signers went back from this key (in effect from " + calendar.Utc(h.At) + ")"
 	}
 	return &bar{code: codes.OnHold, says: says + "; 'dkimbot unhold --domain " + d.Want.Name + "' ends that"}
 }

@@ -40,9 +40,9 @@ func TestHoldGiven(t *testing.T) {
 func TestHoldIsSaid(t *testing.T) {
 	id := plantest.Keys()[1].ID()
 	for says, hold := range map[string]*rotate.OnHold{
-		"it is on hold since " + calendar.Utc(plantest.LongAgo) + ";":                 {At: plantest.LongAgo},
-		"it is on hold since " + calendar.Utc(plantest.LongAgo) + " (root);":          {At: plantest.LongAgo, By: "root"},
-		"signers went back from this key, at " + calendar.Utc(plantest.LongAgo) + ";": {At: plantest.LongAgo, KeyID: id},
+		"it is on hold since " + calendar.Utc(plantest.LongAgo) + ";":                              {At: plantest.LongAgo},
+		"it is on hold since " + calendar.Utc(plantest.LongAgo) + " (root);":                       {At: plantest.LongAgo, By: "root"},
+		"signers went back from this key (in effect from " + calendar.Utc(plantest.LongAgo) + ");": {At: plantest.LongAgo, KeyID: id},
 	} {
 		s := dueScene()
 		s.Have.OnHold = hold

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 // A lease does not depend on the wall clock. Its owner renews it for as long as it works, and each renewal
@@ -65,7 +67,7 @@ type HeldError struct{ Lease }
 func (e *HeldError) Error() string {
 	text := fmt.Sprintf("%s is being worked on by %s", e.Domain, e.Owner)
 	if !e.Since.IsZero() {
-		text += ", since " + e.Since.UTC().Format(time.RFC3339)
+		text += ", since " + calendar.Utc(e.Since)
 	}
 	return text
 }

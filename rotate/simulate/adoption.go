@@ -269,9 +269,9 @@ func (w *world) mayGo(d *domain, n *zoneName) time.Time {
 	p.alive = false
 	for _, text := range finding.Texts(plan.Warnings) {
 		if rest, told := strings.CutPrefix(text, n.name.String()+" may go after "); told && err == nil && plan.Stop == nil {
-			const minutes = "2006-01-02 15:04"
+			const minutes = "Mon 2006-01-02 15:04"
 			until, _ := time.Parse(minutes, rest[:min(len(rest), len(minutes))])
-			return until.Add(time.Minute - w.offset) // by the machine's clock
+			return until.Add(-w.offset) // by the machine's clock
 		}
 	}
 	return time.Time{}

@@ -26,11 +26,11 @@ func (t domain) onHold() {
 	if h == nil {
 		return
 	}
-	who := "by " + h.By
-	if h.KeyID != "" {
-		who = "since signers went back from key " + dkim.ShortID(h.KeyID)
+	why := "since " + t.At(h.At) + ", by " + h.By
+	if h.KeyID != "" { // its time includes the lag of the signers, and may be to come
+		why = "because signers went back from key " + dkim.ShortID(h.KeyID) + ", in effect from " + t.At(h.At)
 	}
-	fmt.Fprintf(t.W, "  %s %s, %s; 'dkimbot unhold --domain %s' ends that\n", t.Yellow("on hold"), t.At(h.At), who, st.Domain)
+	fmt.Fprintf(t.W, "  %s %s; 'dkimbot unhold --domain %s' ends that\n", t.Yellow("on hold"), why, st.Domain)
 }
 
 // ordered says what an order of a person does before anything else is done.

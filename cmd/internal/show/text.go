@@ -76,8 +76,11 @@ func (t Text) next(n *rotate.Next, shown rotate.Reason) {
 		return
 	}
 	when := t.When(n.At)
-	if n.Reason.Code == codes.PlanOnly {
-		when = "when a plan is applied" // the time is that of the next look
+	switch n.Reason.Code { // the time is that of the next health check, or of the schedule
+	case codes.PlanOnly:
+		when = "when a plan is applied"
+	case codes.OnHold:
+		when = "when the hold ends"
 	}
 	t.Line("  ", "next", Action(*n)+", "+when)
 	if n.Reason.Code != codes.Failed && n.Reason != shown {

@@ -17,6 +17,7 @@ func TestSteady(t *testing.T) {
 		"open /tmp/TestX_a_b123/001/keys: no":          "open DIR/keys: no",
 		"dial 127.0.0.1:40123 and localhost:53":        "dial 127.0.0.1:PORT and localhost:PORT",
 		"until 2031-02-03T04:05:06Z, key 0123456789ab": "until TIME, key ID",
+		"until Mon 2031-02-03 04:05 UTC":               "until TIME",
 		"version 7 of key 3":                           "version 7 of key 3",
 	} {
 		if got := steady(text); got != want {

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
@@ -179,6 +180,6 @@ func (r run) afterApply(doc planfile.Document, results []engine.Result) {
 	}
 	if holds > 0 {
 		fmt.Fprintf(r.Out, "The plan still holds for %s, until %s: %s\n", report.Count(holds, "domain"),
-			doc.ExpiresAt.UTC().Format(time.RFC3339), r.SameCommand(nil))
+			calendar.Utc(doc.ExpiresAt), r.SameCommand(nil))
 	}
 }

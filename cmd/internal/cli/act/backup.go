@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
 
@@ -91,7 +92,7 @@ func asOf(what sqlite.Copied) string {
 	if what.LastChange.IsZero() {
 		return ""
 	}
-	return ", last changed " + what.LastChange.UTC().Format("2006-01-02 15:04:05 UTC")
+	return ", last changed " + calendar.Utc(what.LastChange)
 }
 
 // keysApart says where the keys are, which the copy does not hold.

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/probe"
 )
 
@@ -145,7 +146,7 @@ func verified(s probe.Signature) string {
 		text = "verifies"
 	}
 	if !s.Expires.IsZero() {
-		text += ", expires " + s.Expires.Format(time.RFC3339)
+		text += ", expires " + calendar.Utc(s.Expires)
 	}
 	return text
 }
