@@ -94,8 +94,7 @@ func (j *Judge) Flight(s string) bool {
 	return s == j.Haven() && j.Have.Leaked(j.Have.Active)
 }
 
-// mayBeUsed reports whether a signer may sign with the selector's key: by what it
-// confirmed, or by what it says now.
+// mayBeUsed reports whether a signer may sign with the selector's key: by what it confirmed, or by what it says now.
 func (v *view) mayBeUsed(s string) bool {
 	return v.Have.Relied(s) || slices.ContainsFunc(v.Want.Signers, func(name string) bool {
 		seen := v.Seen.Signers[name]

@@ -15,9 +15,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
-// Drift compares what is there with what should be, and says of each difference
-// what dkimbot does about it: what Plan plans. It reads nothing and changes
-// nothing. A domain for which nothing was done yet can't differ.
+// Drift compares what is there with what should be, and says of each difference what dkimbot does about it: what Plan
+// plans. It reads nothing and changes nothing. A domain for which nothing was done yet can't differ.
 func Drift(now time.Time, want rotate.Domain, have rotate.State, seen rotate.Observation) []finding.Finding {
 	return (&Check{*NewJudge(now, want, have, seen)}).Drift()
 }
@@ -157,8 +156,7 @@ func (h *Check) Lost(s string) *finding.Finding {
 	return &f
 }
 
-// SignerDrift says how a signer signs otherwise than it confirmed. One that is new
-// has nothing to differ from.
+// SignerDrift says how a signer signs otherwise than it confirmed. One that is new has nothing to differ from.
 func (h *Check) SignerDrift(name string) *finding.Finding {
 	seen, looked := h.Seen.Signers[name]
 	c, known := h.Have.Signers[name]
@@ -250,8 +248,7 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	return usual, false
 }
 
-// rightful reports whether a signer may sign with the key now: the active one, or
-// that which a switch leads to.
+// rightful reports whether a signer may sign with the key now: the active one, or that which a switch leads to.
 func (h *Check) rightful(selector, keyID string) bool {
 	key := h.Have.Selector(selector).Key
 	return key != nil && key.ID == keyID && (selector == h.Have.Active || selector == h.Have.Target)

@@ -67,9 +67,8 @@ func (h *Check) publishes(s string) bool {
 	return h.Lost(s) != nil && !h.Superseded(s)
 }
 
-// Quiet returns from when on no mail in flight needs the standby's key: the drain
-// after the last signer was brought to the active one, or back to it, or was taken out
-// of the configuration (I2, I10).
+// Quiet returns from when on no mail in flight needs the standby's key: the drain after the last signer was brought
+// to the active one, or back to it, or was taken out of the configuration (I2, I10).
 func (h *Check) Quiet(standby string) time.Time {
 	last := h.Have.SwitchedAt
 	for _, c := range h.Have.Signers {
