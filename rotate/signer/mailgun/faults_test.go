@@ -174,10 +174,11 @@ func TestSeveralKeys(t *testing.T) {
 
 // TestChangedMeanwhile guards I10: a switch that somebody else undoes is not confirmed.
 func TestChangedMeanwhile(t *testing.T) {
-	k := signertest.Keys(t, 2)
+	k := signertest.Keys(t, 3)
 	for _, undo := range []func(old, now *mailguntest.Key){
 		func(old, _ *mailguntest.Key) { old.Active = true },
 		func(old, now *mailguntest.Key) { old.Active, now.Active = true, false },
+		func(_, now *mailguntest.Key) { now.Public = k[2].Public() }, // another key under the selector
 	} {
 		f := mailguntest.Start(t, "a.example")
 		s := at(t, f)
