@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
 // mostClockError is how far a host's clock may be off: receivers may refuse signatures from the future, or
@@ -74,8 +75,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			}},
 		{What: "what it signs with, as reported", Domains: domains, Needs: "last report",
 			Ask: func(ctx context.Context) error {
-				_, err := s.Active(ctx, domains)
-				return err
+				if _, err := s.Active(ctx, domains); err != nil {
+					return err
+				}
+				return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 			}},
 		{What: "right to write what is wanted of the agent", Rights: true, Ask: s.mayWrite},
 	}

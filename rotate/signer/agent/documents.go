@@ -143,6 +143,8 @@ type Seen struct {
 	Lasting  bool       `json:"lasting,omitempty"` // the error stays until a person acts
 	Unread   bool       `json:"unread,omitempty"`  // the error is that what signs can't be found out
 	Drifted  *DriftedTo `json:"strayed,omitempty"`
+
+	Overruled string `json:"overruled,omitempty"` // the line of others that counts in the place of dkimbot's, for people
 }
 
 // DriftedTo says that the signer was found to sign with something else than was reported before; it was brought back.

@@ -38,6 +38,24 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	return active, signer.Partial(failed, len(domains))
 }
 
+// Overruled returns, by domain, which line of others on the host counts in the place of dkimbot's own, as the agent
+// reported it last.
+func (s *Signer) Overruled(ctx context.Context, domains []string) map[string]string {
+	v, err := s.look(ctx)
+	if err != nil || v.silent() != nil {
+		return nil // Active says so
+	}
+	out := map[string]string{}
+	for _, d := range domains {
+		if line := v.report.Keys[d].Overruled; line != "" {
+			out[d] = onHost(v.report.Host, line)
+		}
+	}
+	return out
+}
+
+func onHost(host, line string) string { return "on host " + host + ", " + line }
+
 // LongestPoll is how rarely an agent may report at most: it bounds for how long an agent's own words keep it from
 // being silent, and keeps one that is well from looking like one that is away.
 const LongestPoll = 5 * time.Minute

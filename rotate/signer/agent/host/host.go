@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 )
@@ -159,6 +160,7 @@ func (t *turn) work(ctx context.Context) error {
 	}
 	t.applied(after, unread)
 	t.see(domains, after, failed, unread)
+	t.overruled(ctx, domains)
 	t.forget(ctx, after, unread)
 	return nil
 }
@@ -248,6 +250,23 @@ func (t *turn) see(domains []string, after map[string]dkim.Ref, failed, unread m
 		if !t.serves(d) {
 			t.report.Keys[d] = agent.Seen{Error: err.Error(), Hint: fault.HintOf(err), Lasting: true, Unread: true}
 		}
+	}
+}
+
+// overruled notes which lines of others count in the place of dkimbot's own, asked after everything was installed.
+func (t *turn) overruled(ctx context.Context, domains []string) {
+	s, ok := t.Signer.(ports.Sharer)
+	if !ok || len(domains) == 0 {
+		return
+	}
+	reported, lines := 0, s.Overruled(ctx, domains)
+	for _, d := range slices.Sorted(maps.Keys(lines)) {
+		seen, line := t.report.Keys[d], short(lines[d])
+		if reported++; reported > mostReported {
+			line = "a line that dkimbot did not write counts for it, as for others (see dkimbot agent --check there)"
+		}
+		seen.Overruled = line
+		t.report.Keys[d] = seen
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/protocol"
 )
 
@@ -50,8 +51,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			}},
 		{What: "what it signs with, as the host sees it", Domains: domains, Needs: answers, Within: within,
 			Ask: func(ctx context.Context) error {
-				_, err := s.Active(ctx, domains)
-				return err
+				if _, err := s.Active(ctx, domains); err != nil {
+					return err
+				}
+				return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 			}},
 	}
 }

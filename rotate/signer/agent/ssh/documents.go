@@ -45,6 +45,8 @@ type Answer struct {
 	Refused       *Problem           `json:"refused,omitempty"`
 	Active        map[string]Signs   `json:"active,omitempty"`
 	Failed        map[string]Problem `json:"failed,omitempty"` // by domain
+	// Overruled says which lines of others count in the place of dkimbot's, by domain and for people; only with active.
+	Overruled map[string]string `json:"overruled,omitempty"`
 }
 
 // Signs is what a domain is signed with.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent/ssh"
@@ -102,6 +103,11 @@ func (m mortal) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 func (m mortal) Forget(ctx context.Context, keys []dkim.Ref) error {
 	m.steps.step()
 	return m.Signer.(signertest.Forgetter).Forget(ctx, keys)
+}
+
+func (m mortal) Overruled(ctx context.Context, domains []string) map[string]string {
+	m.steps.step()
+	return m.Signer.(ports.Sharer).Overruled(ctx, domains)
 }
 
 func (m mortal) KnowOthers(know func(context.Context) (map[string]dkim.Ref, error)) {

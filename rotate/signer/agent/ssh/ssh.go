@@ -28,6 +28,8 @@ type Signer struct {
 	hosts  []string // the instances that have answered, the newest last
 	names  []string // their hosts' names
 	twins  bool     // one of them came back after another one had answered
+
+	overruled map[string]string // by domain: the line of others that counts, as the host said it last
 }
 
 // New makes the signer; it runs nothing. The settings were checked where they were read.
@@ -88,6 +90,7 @@ func (s *Signer) peer(failed map[string]error) *protocol.Peer {
 		Silent: "the host answered nothing", SendKey: true, Batch: batch, Misbehaved: s.misbehaved,
 		Send: func(ctx context.Context, what string, r protocol.Request, _ []byte) ([]byte, error) {
 			a, text, err := s.ask(ctx, what, r)
+			s.hear(r, a)
 			if err != nil {
 				return nil, err
 			}

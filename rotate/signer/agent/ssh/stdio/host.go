@@ -13,6 +13,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent/ssh"
 	"github.com/dkimbot/dkimbot/rotate/signer/protocol"
@@ -115,6 +116,7 @@ func (h *Host) serve(ctx context.Context, r ssh.Request, a *ssh.Answer) error {
 	})
 	switch r.Action {
 	case protocol.Active:
+		h.overruled(ctx, served, a)
 	case protocol.Activate:
 		h.keepOthers(r)
 		h.activate(ctx, served, a)
@@ -192,6 +194,22 @@ func (h *Host) see(ctx context.Context, all []protocol.Entry, a *ssh.Answer) {
 		} else if ref, signs := found[d]; signs {
 			a.Active[d] = ssh.Signs{Selector: ref.Selector, KeyID: ref.KeyID}
 		}
+	}
+}
+
+// overruled says which lines of others count in the place of dkimbot's own.
+func (h *Host) overruled(ctx context.Context, all []protocol.Entry, a *ssh.Answer) {
+	s, ok := h.Signer.(ports.Sharer)
+	if !ok || len(all) == 0 {
+		return
+	}
+	var domains []string
+	for _, e := range all {
+		domains = append(domains, e.Domain)
+	}
+	a.Overruled = s.Overruled(ctx, domains)
+	for d, line := range a.Overruled {
+		a.Overruled[d] = short(line)
 	}
 }
 
