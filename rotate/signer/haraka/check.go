@@ -16,8 +16,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		{What: "directory " + s.store.Path, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.screenDirs(domains), len(domains)) }},
 		{What: "what Haraka reads", Domains: domains, Ask: func(ctx context.Context) error {
-			_, err := s.Active(ctx, domains)
-			return err
+			if _, err := s.Active(ctx, domains); err != nil {
+				return err
+			}
+			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
 		{What: "right to write " + s.path(), Rights: true,
 			Ask: func(context.Context) error { return s.store.MayReplace("file", s.path()) }},

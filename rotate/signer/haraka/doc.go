@@ -23,7 +23,8 @@
 //
 // Everything else that smtp.json holds stays as it is (I6). What it or the two files say of a domain is taken over with
 // the domain's first switch: ours stands last in the file, and Haraka takes the last. The member "dkimbot" says which
-// are ours. A smtp.yaml, which Haraka reads only where there is no smtp.json, is refused.
+// are ours: the last before it. One that somebody writes behind it counts in Haraka; it is named and stays, and ours is
+// written again. A smtp.yaml, which Haraka reads only where there is no smtp.json, is refused.
 //
 // It may import the leaves and the packages of rotate/signer.
 package haraka

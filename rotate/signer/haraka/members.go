@@ -15,8 +15,10 @@ import (
 
 // member is one of smtp.json's, with its value as it stands there.
 type member struct {
-	key string
-	raw json.RawMessage
+	key  string
+	raw  json.RawMessage
+	line int  // of the file, where its value ends
+	late bool // it stands behind ours, so that Haraka takes it
 }
 
 // overrides is smtp.json: our members, and everything else.
@@ -50,25 +52,31 @@ func parse(data []byte) (*overrides, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := map[string][]int{} // where each key stands
 	var m mark
+	end := 0 // where the mark stands: ours are the last before it
 	for i, each := range all {
-		values[each.key] = append(values[each.key], i)
 		if each.key == markKey {
+			end = i
 			if err := json.Unmarshal(each.raw, &m); err != nil {
 				return nil, fmt.Errorf("its member %s is not as dkimbot wrote it: %w", markKey, err)
 			}
 		}
 	}
 	o.signer = m.Signer
+	values := map[string]int{} // where the last one of a key stands, before the mark if one does
+	for _, some := range [][]member{all, all[:end]} {
+		for i, each := range some {
+			values[each.key] = i
+		}
+	}
 	mine := map[int]bool{}
 	last := func(key string) (string, bool) {
-		at := values[key]
-		if len(at) == 0 {
+		at, there := values[key]
+		if !there {
 			return "", false
 		}
-		mine[at[len(at)-1]] = true
-		return text(all[at[len(at)-1]].raw)
+		mine[at] = true
+		return text(all[at].raw)
 	}
 	for _, domain := range m.Domains {
 		s, ok := last(override(domain, selector))
@@ -79,6 +87,7 @@ func parse(data []byte) (*overrides, error) {
 	}
 	for i, each := range all {
 		if !mine[i] && each.key != markKey {
+			each.late = i > end
 			o.foreign = append(o.foreign, each)
 		}
 	}
@@ -104,7 +113,7 @@ func members(data []byte) (out []member, err error) {
 		if err := dec.Decode(&raw); err != nil {
 			return nil, err
 		}
-		out = append(out, member{key.(string), raw})
+		out = append(out, member{key: key.(string), raw: raw, line: 1 + bytes.Count(data[:dec.InputOffset()], []byte("\n"))})
 	}
 	if _, err := dec.Token(); err != nil {
 		return nil, err
@@ -129,7 +138,7 @@ func (o *overrides) bytes() ([]byte, error) {
 	all := slices.Clone(o.foreign)
 	add := func(key string, value any) error {
 		raw, err := json.Marshal(value)
-		all = append(all, member{key, raw})
+		all = append(all, member{key: key, raw: raw})
 		return err
 	}
 	m := mark{Signer: o.signer, Domains: slices.Sorted(maps.Keys(o.ours))}
@@ -164,6 +173,10 @@ func (o *overrides) bytes() ([]byte, error) {
 
 // value returns what the file says in the place of another one, whoever wrote it; there is false when it says nothing.
 func (o *overrides) value(domain, file string) (value string, there, ok bool) {
+	if at := o.late(domain, file); at != nil {
+		value, ok = text(at.raw)
+		return value, true, ok
+	}
 	if p, mine := o.ours[domain]; mine {
 		if file == selector {
 			return p.selector, true, true
@@ -179,10 +192,20 @@ func (o *overrides) value(domain, file string) (value string, there, ok bool) {
 	return "", false, true
 }
 
+// late returns the member of others that counts in the place of ours, since it stands behind it; nil for none.
+func (o *overrides) late(domain, file string) *member {
+	for i, each := range slices.Backward(o.foreign) {
+		if _, mine := o.ours[domain]; mine && each.late && each.key == override(domain, file) {
+			return &o.foreign[i]
+		}
+	}
+	return nil
+}
+
 // set makes a key ours for its domain, and reports whether that changes anything.
 func (o *overrides) set(k dkim.SigningKey) bool {
 	p := pair{k.Selector, strings.TrimRight(string(k.Key.PEM()), "\n")}
-	if o.ours[k.Domain] == p {
+	if o.ours[k.Domain] == p && o.late(k.Domain, selector) == nil && o.late(k.Domain, private) == nil {
 		return false
 	}
 	o.ours[k.Domain] = p
