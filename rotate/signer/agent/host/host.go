@@ -10,7 +10,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 )
@@ -42,6 +41,11 @@ func (h *Host) newName() string {
 type Keys interface {
 	// Get returns the key of a version, or of the newest one for version 0, with its number.
 	Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error)
+}
+
+// sharer is a signer whose files others write, too.
+type sharer interface {
+	Overruled(ctx context.Context, domains []string) map[string]string
 }
 
 // forgetter is a signer that holds copies of keys.
@@ -255,7 +259,7 @@ func (t *turn) see(domains []string, after map[string]dkim.Ref, failed, unread m
 
 // overruled notes which lines of others count in the place of dkimbot's own, asked after everything was installed.
 func (t *turn) overruled(ctx context.Context, domains []string) {
-	s, ok := t.Signer.(ports.Sharer)
+	s, ok := t.Signer.(sharer)
 	if !ok || len(domains) == 0 {
 		return
 	}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent/ssh"
 	"github.com/dkimbot/dkimbot/rotate/signer/protocol"
@@ -29,6 +28,11 @@ type Host struct {
 	Memory  Memory
 	Signer  signer.Signer
 	Now     func() time.Time
+}
+
+// sharer is a signer whose files others write, too.
+type sharer interface {
+	Overruled(ctx context.Context, domains []string) map[string]string
 }
 
 // forgetter is a signer that can remove copies of keys.
@@ -199,7 +203,7 @@ func (h *Host) see(ctx context.Context, all []protocol.Entry, a *ssh.Answer) {
 
 // overruled says which lines of others count in the place of dkimbot's own.
 func (h *Host) overruled(ctx context.Context, all []protocol.Entry, a *ssh.Answer) {
-	s, ok := h.Signer.(ports.Sharer)
+	s, ok := h.Signer.(sharer)
 	if !ok || len(all) == 0 {
 		return
 	}
