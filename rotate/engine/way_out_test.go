@@ -225,3 +225,28 @@ func TestKeystoreLostForGood(t *testing.T) {
 		})
 	}
 }
+
+// TestFreshKeyFailsOnce: hosts were built again, the active key was revoked, the other one is lost, and the fresh one can't
+// be stored at the first try. The compromised key stays until it is: it shows that the keystore is the right one (I1, I4).
+func TestFreshKeyFailsOnce(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(9 * day)
+	w.order(d, rotate.Compromised{}) // so that mail in flight may need the standby's key
+	keyLostAt(w, d, "s1")
+	w.hosts["mx1"].leave(d.Name)
+	w.hosts["mx2"].leave(d.Name)
+	w.trouble = failing("put s2")
+	res := w.order(d, rotate.Compromised{RevokeNow: true})
+	if res.Err == nil {
+		t.Fatal("the fresh key was stored")
+	}
+	w.trouble = nil
+	for range 4 {
+		w.pass(10 * time.Minute)
+		res = w.order(d, nil)
+	}
+	if key := res.State.Selector("s2").Key; !w.well(d) || key == nil || !key.Leaked.IsZero() {
+		t.Errorf("mail verifies: %t; phase %s, %v; s2: %+v", w.well(d), res.State.Phase, res.Err, key)
+	}
+}

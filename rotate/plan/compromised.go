@@ -215,9 +215,14 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 		To: rotate.Side{Record: dkim.RevokedRecord(sel.Key.Record)}, TTL: d.Want.Policy.TTL})
 }
 
-// destroyLeaked plans that a compromised private key is destroyed, not before from, once no signer needs it.
+// destroyLeaked plans that a compromised private key is destroyed, not before from, once no signer needs it. Where the
+// keystore has lost the other selector's key, a fresh one is stored first: with nothing of dkimbot's in it, the keystore
+// would be taken for a wrong one, and no key be made.
 func (d *draft) destroyLeaked(s string, from time.Time) {
 	key := d.Have.Selector(s).Key
+	if d.Keeping(d.Want.Policy.Other(s)) == health.KeyGone && d.Have.Selector(s).Next == nil && d.Keeping(s) != health.KeyGone {
+		return
+	}
 	if err := d.WrongKeystore(s); err != nil {
 		d.stop(err)
 		return
