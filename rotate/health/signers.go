@@ -115,13 +115,3 @@ func (h *Check) WouldRefuse(signer, selector string) error {
 	}
 	return seen.Refuses
 }
-
-// Refusing returns the refusal of the first of the signers that has one.
-func (h *Check) Refusing(signers []string, selector string) error {
-	for _, name := range signers {
-		if err := h.WouldRefuse(name, selector); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -216,18 +216,18 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 }
 
 // destroyLeaked plans that a compromised private key is destroyed, not before from, once no signer needs it. Where the
-// keystore has lost the other selector's key, a fresh one is stored first: with nothing of dkimbot's in it, the keystore
-// would be taken for a wrong one, and no key be made.
+// keystore has lost the other selector's key, a fresh one is stored first: with nothing of dkimbot's in it, the
+// keystore would be taken for a wrong one, and no key be made.
 func (d *draft) destroyLeaked(s string, from time.Time) {
-	key := d.Have.Selector(s).Key
-	if d.Keeping(d.Want.Policy.Other(s)) == health.KeyGone && d.Have.Selector(s).Next == nil && d.Keeping(s) != health.KeyGone {
+	sel, other := d.Have.Selector(s), d.Want.Policy.Other(s)
+	if d.Keeping(other) == health.KeyGone && sel.Next == nil && d.Keeping(s) != health.KeyGone {
 		return
 	}
 	if err := d.WrongKeystore(s); err != nil {
 		d.stop(err)
 		return
 	}
-	if !key.Gone {
+	if key := sel.Key; !key.Gone {
 		d.destroy(rotate.Revocation, s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from,
 			rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the compromised key any more"})
 	}

@@ -224,7 +224,7 @@ func failsAtTarget(d *draft, signer string) bool {
 func (p *planner) comesSoon(target string) bool {
 	agreed := p.Standing(target) != health.Changing || p.Unopposed(target)
 	silent := p.Seen.Selectors[target].Sight.Silent && !p.AnyConfirmed(target)
-	return agreed && !silent && !p.lacked(target) && p.Refusing(p.Want.Signers, target) == nil && !p.unheard(target)
+	return agreed && !silent && !p.lacked(target) && p.refusing(target) == nil && !p.unheard(target)
 }
 
 // unheard reports whether receivers may not find the record of the selector that a switch leads

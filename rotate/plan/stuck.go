@@ -11,3 +11,13 @@ func (d *draft) refusedNow() error {
 	}
 	return nil
 }
+
+// refusing returns the refusal of the first of the domain's signers that has one of a switch to the selector.
+func (d *draft) refusing(selector string) error {
+	for _, name := range d.Want.Signers {
+		if err := d.WouldRefuse(name, selector); err != nil {
+			return err
+		}
+	}
+	return nil
+}

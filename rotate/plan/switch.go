@@ -91,7 +91,7 @@ func (p *planner) rotate(standby string) {
 	if p.unread(standby) || p.Have.Leaked(p.Have.Active) {
 		return
 	}
-	if err := p.Refusing(p.Want.Signers, standby); err != nil { // a switch would be left half done
+	if err := p.refusing(standby); err != nil { // a switch would be left half done
 		p.stop(err)
 		return
 	}
