@@ -31,15 +31,15 @@ func (st State) Adjusted(now Instant) (State, time.Duration) {
 		return st, 0
 	}
 	st = CopyState(st)
-	st.eachTime(func(t *time.Time) {
+	shift := func(t *time.Time) {
 		if !t.IsZero() {
 			*t = t.Add(ahead)
 		}
-	})
+	}
+	st.eachTime(shift)
 	for i := range st.Former {
-		if f := &st.Former[i]; !f.Until.IsZero() {
-			f.Until = f.Until.Add(ahead)
-		}
+		shift(&st.Former[i].Until)
+		shift(&st.Former[i].Due)
 	}
 	return st, ahead
 }

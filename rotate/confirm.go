@@ -11,9 +11,9 @@ import (
 // The functions of this file move a State on. They are pure: each takes what was confirmed
 // and when, and changes the copy that it is given. Phases change by enter only.
 
-// mostAhead is how far ahead of now a noted time may lie: more than any activation
+// MostAhead is how far ahead of now a noted time may lie: more than any activation
 // lag. What lies further ahead was noted when the clock was wrong.
-const mostAhead = 7 * 24 * time.Hour
+const MostAhead = 7 * 24 * time.Hour
 
 // AsOf returns a copy of st for use at now, in which nothing happened later than now. Without that, a clock
 // that once ran ahead by years would stop the domain for years. Compared with what really happened, this can
@@ -27,7 +27,7 @@ func (st State) AsOf(now time.Time) State {
 			sel.Key.RevokeNow = true
 		}
 	}
-	latest := now.Add(mostAhead)
+	latest := now.Add(MostAhead)
 	st.eachTime(func(t *time.Time) {
 		if t.After(latest) {
 			*t = latest

@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,9 +15,14 @@ type Former struct {
 	Signer   string `json:"signer"`
 	// when no mail needs the record any more; zero while the signer may still use it
 	Until time.Time `json:"until,omitzero"`
-	// the signer had left it, and did not say since that it uses it: its record may be gone, as dkimbot asks for
+	// the signer had left it, and did not say since that it uses it: its record may be gone after Due, as dkimbot asks for
 	Away bool `json:"away,omitempty"`
+	// what Until was when the signer left; that it is silent later, or is switched once more, does not change it
+	Due time.Time `json:"due,omitzero"`
 }
+
+// Owed reports whether mail that was signed before the signer left may need the record at now.
+func (f Former) Owed(now time.Time) bool { return now.Before(cmp.Or(f.Due, f.Until)) }
 
 // grace is what is added to the drain before somebody else's record may go: a
 // person removes it, once, and can't take it back.
@@ -30,7 +36,7 @@ type Formers []Former
 func (all Formers) Uses(signer, selector string) Formers {
 	for i := range all {
 		if f := &all[i]; f.Selector == selector && f.Signer == signer {
-			f.Until, f.Away = time.Time{}, false
+			f.Until, f.Due, f.Away = time.Time{}, time.Time{}, false
 			return all
 		}
 	}
@@ -42,22 +48,12 @@ func (all Formers) Uses(signer, selector string) Formers {
 func (all Formers) Left(signer string, at time.Time, drain time.Duration, earlier Earlier) {
 	for i := range all {
 		if f := &all[i]; f.Signer == signer && f.Until.IsZero() {
-			f.Until, f.Away = at.Add(earlier.Drain(f.Selector, drain)+Grace), true
+			f.Until = at.Add(earlier.Drain(f.Selector, drain) + Grace)
+			if !f.Away {
+				f.Due, f.Away = f.Until, true
+			}
 		}
 	}
-}
-
-// NotLater returns all as they count at now: no signer has left a selector later than that, but for what a switch may
-// take. Without it, a clock that once ran ahead by years would keep private keys and records for years.
-func (all Formers) NotLater(now time.Time, drain time.Duration, earlier Earlier) Formers {
-	all = slices.Clone(all)
-	for i := range all {
-		f := &all[i]
-		if latest := now.Add(mostAhead + earlier.Drain(f.Selector, drain) + Grace); f.Until.After(latest) {
-			f.Until = latest
-		}
-	}
-	return all
 }
 
 // Leaving notes, before a signer is switched, what it signs with that is not ours.
@@ -90,6 +86,10 @@ func (st *State) AllLeft(was Phase, drain time.Duration) {
 		f := &st.Former[i]
 		until := st.SwitchedAt.Add(st.Earlier.Drain(f.Selector, drain) + Grace)
 		if !f.Until.IsZero() && f.Until.Before(until) {
+			f.Due = cmp.Or(f.Due, f.Until)
+			if f.Owed(st.SwitchedAt) {
+				f.Due = until
+			}
 			f.Until = until
 		}
 	}

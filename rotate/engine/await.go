@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -142,7 +143,7 @@ func unverified(name dkim.Name, want rotate.Domain, seen rotate.SelectorSeen) er
 	}
 	if len(seen.Sight.Bogus) > 0 {
 		return &fault.Error{Kind: fault.Transient, Code: codes.RecordBogus, What: what,
-			Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: health.BogusHint}
+			Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: finding.BogusHint}
 	}
 	hint := "nothing relies on the record until every server shows it; " +
 		"look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here"

@@ -9,7 +9,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
-	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
@@ -27,10 +26,10 @@ func (r *run) goesOn(ctx context.Context, err error) bool {
 func undone(r *run) error {
 	next := r.plan.Next
 	if r.grant != nil || next != nil && next.Action != codes.ActionRotate ||
-		!slices.ContainsFunc(r.plan.Warnings, health.ReportsExposed) {
+		!slices.ContainsFunc(r.plan.Warnings, finding.ReportsExposed) {
 		return nil
 	}
-	r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
+	r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, finding.ReportsExposed)
 	j := r.judge()
 	return j.CantRevoke(j.ExposedKeys()...)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
@@ -55,7 +55,7 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 
 // othersThan reports whether an instruction has given the domain other selectors.
 func othersThan(before, after rotate.State) bool {
-	return health.SelectorPair(before) != health.SelectorPair(after)
+	return follow.SelectorPair(before) != follow.SelectorPair(after)
 }
 
 // lookAtNew looks at the selectors to which the domain is to move over, and returns why it can't begin there: what

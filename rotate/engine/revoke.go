@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/accounts"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // revoke empties the p= of a key's record. It does not wait until that shows: a
@@ -28,7 +29,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Kind, s.Selector); err != nil {
 		return err
 	}
-	if !sel.Key.RevokedAt.IsZero() && !health.ShowsAnother(health.At(r.seen, s.Selector).Sight, sel.Next) {
+	if !sel.Key.RevokedAt.IsZero() && !shown.ShowsAnother(health.At(r.seen, s.Selector).Sight, sel.Next) {
 		return needless("the key was revoked already") // the fresh key's record may stand there by now
 	}
 	if r.st.Released != nil {

@@ -13,15 +13,15 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
-// shown is what DNS shows at each name, and full a store that takes no state any more.
+// showing is what DNS shows at each name, and full a store that takes no state any more.
 type (
-	shown rotate.Sight
-	full  struct{ free }
+	showing rotate.Sight
+	full    struct{ free }
 )
 
 var errFull = errors.New("the disk is full")
 
-func (s shown) Look(context.Context, dkim.Name) (rotate.Sight, error) { return rotate.Sight(s), nil }
+func (s showing) Look(context.Context, dkim.Name) (rotate.Sight, error) { return rotate.Sight(s), nil }
 
 func (full) Save(context.Context, ports.Lease, time.Time, rotate.State, ...rotate.Event) (int64, error) {
 	return 0, errFull
@@ -52,7 +52,7 @@ func TestRevokedOnceOnly(t *testing.T) {
 		if c.revoked {
 			sel.Key.RevokedAt, sel.Revoked, sel.Past = s.Now, true, []string{sel.Key.ID}
 		}
-		e := &Engine{Parts: Parts{Clock: still{}, Store: full{}, Look: shown{Complete: true, Values: []string{c.shows}},
+		e := &Engine{Parts: Parts{Clock: still{}, Store: full{}, Look: showing{Complete: true, Values: []string{c.shows}},
 			Publishers: map[string]ports.Publisher{"office": struct{ ports.Publisher }{}}}}
 		r := &run{engine: e, lease: held, want: s.Want.Domain, st: s.Have, seen: s.Seen}
 		err := r.revoke(t.Context(), rotate.Step{Kind: rotate.Revoke, Selector: "s1"})

@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
 	"github.com/dkimbot/dkimbot/rotate/health"
@@ -177,7 +178,7 @@ func (r *run) stopped(ctx context.Context) error {
 		err := unexposed(ctx, r) // it was noted when it happened
 		flight := wayout.FlightOf(r.plan.Steps, r.st, r.engine.Clock.Now())
 		if flight == nil { // else the plan says when the key is left
-			r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
+			r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, finding.ReportsExposed)
 			err = r.judge().Exposed(err)
 		}
 		if wayout.Sooner(flight, &r.st) {
@@ -267,7 +268,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		} else {
 			r.broken = append(r.broken, s)
 		}
-		if health.SaidBefore(err, errors.Join(r.trouble, errs)) {
+		if finding.SaidBefore(err, errors.Join(r.trouble, errs)) {
 			r.notify(s, outcomeOf(err), fault.Text(err))
 			continue
 		}

@@ -170,6 +170,7 @@ func TestMoveElsewhere(t *testing.T) {
 					w.soon(third)
 				}
 				w.checkReady(third, to[0])
+				w.pass(10 * day)
 				for _, s := range []string{"s1", "s2", "a", "b"} {
 					if !slices.Contains(to[:], s) {
 						w.spoil(s, "")

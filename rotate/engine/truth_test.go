@@ -10,7 +10,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
-	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // TestReleasedRefusalIsNoFailure: a rotation that is asked of a released domain is refused, and
@@ -68,7 +67,7 @@ func TestExposureIsSaidOnce(t *testing.T) {
 		w.trouble = failing("ask mx2", "activate mx2", failed)
 		res := w.order(d, rotate.Compromised{Selectors: []string{"s1", "s2"}})
 		if res.Err == nil || strings.Contains(res.Err.Error(), "somebody else signs") == waits ||
-			slices.ContainsFunc(res.Plan.Warnings, health.ReportsExposed) != waits {
+			slices.ContainsFunc(res.Plan.Warnings, finding.ReportsExposed) != waits {
 			t.Errorf("%s: %v; warnings %q", failed, res.Err, res.Plan.Warnings)
 		}
 		said := strings.Join(finding.Texts(res.Plan.Warnings), " ")

@@ -13,7 +13,7 @@ import (
 // DNS accounts, and events that say so. No signer has left a selector later than now.
 func State(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, []rotate.Event) {
 	st, renamed := Renamed(st, want, now)
-	st.Former = st.Former.NotLater(now, want.Policy.Drain, st.Earlier)
+	st.Former = notLater(st.Former, now, want.Policy.Drain, st.Earlier)
 	st, moved := moved(st, want, now)
 	return st, append(renamed, moved...)
 }
@@ -50,4 +50,20 @@ func moved(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, []
 	}
 	st.Accounts = accounts
 	return st, events
+}
+
+// notLater returns the former selectors as they count at now: no signer has left one later than that, but for what a
+// switch may take. Without it, a clock that once ran ahead by years would keep private keys and records for years.
+func notLater(all rotate.Formers, now time.Time, drain time.Duration, earlier rotate.Earlier) rotate.Formers {
+	all = slices.Clone(all)
+	for i := range all {
+		f := &all[i]
+		latest := now.Add(rotate.MostAhead + earlier.Drain(f.Selector, drain) + rotate.Grace)
+		for _, t := range []*time.Time{&f.Until, &f.Due} {
+			if t.After(latest) {
+				*t = latest
+			}
+		}
+	}
+	return all
 }

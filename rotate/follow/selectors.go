@@ -134,3 +134,19 @@ func Misnamed(want rotate.Domain, have rotate.State) error {
 		want.Name, strings.Join(have.Origin.Pair[:], " and "), strings.Join(named, " and ")),
 		"'dkimbot rollback --domain "+want.Name+"' cancels the move; or put the new selectors back into its policy")
 }
+
+// SelectorPair returns the two selectors of the state, in the order of their names.
+func SelectorPair(st rotate.State) (pair [2]string) {
+	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
+	return pair
+}
+
+// LeftBehind returns the compromised key of which all is done but its destruction.
+func LeftBehind(st rotate.State) *rotate.Retired {
+	for _, r := range st.Selector(st.Draining).Retired {
+		if r.Leaked && !r.Dropped {
+			return &r
+		}
+	}
+	return nil
+}

@@ -209,16 +209,6 @@ func (j *Judge) accepted(s string, at time.Time) string {
 		"and those that keep keys until %s", calendar.Until(at.Add(caches)), calendar.Until(at.Add(rotate.MostKept)))
 }
 
-// LeftBehind returns the compromised key of which all is done but its destruction.
-func LeftBehind(st rotate.State) *rotate.Retired {
-	for _, r := range st.Selector(st.Draining).Retired {
-		if r.Leaked && !r.Dropped {
-			return &r
-		}
-	}
-	return nil
-}
-
 // GivenUp reports whether a compromised key's record is not worth a repair. While signers
 // sign with the key and nothing better is ready, it is, unless its revocation was ordered.
 func (j *Judge) GivenUp(s string) bool {
@@ -240,11 +230,4 @@ func (j *Judge) emptied(s string) bool {
 	seen := j.Seen.Selectors[s]
 	return j.Have.Leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
 		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !dkim.RevokedValue(v) })
-}
-
-// ShowsAnother reports whether DNS shows a key that is not the fresh one, nil for none.
-func ShowsAnother(sight rotate.Sight, fresh *rotate.Key) bool {
-	return slices.ContainsFunc(sight.Values, func(v string) bool {
-		return !dkim.RevokedValue(v) && (fresh == nil || dkim.RecordKeyID(v) != fresh.ID)
-	})
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -92,16 +91,6 @@ func (v dismissed) failing(s, from string) string {
 	}
 	return fmt.Sprintf("; signer %s is no longer listed, still signs with it and is given no other key: "+
 		"all its mail fails from %s on", strings.Join(names, ", "), from)
-}
-
-// DismissedUse reports whether a signer that is no longer listed says that it signs with a selector.
-func DismissedUse(o rotate.Observation, s string) bool {
-	for _, seen := range o.Dismissed {
-		if seen.Err == nil && seen.At(s) {
-			return true
-		}
-	}
-	return false
 }
 
 // DrainedAt returns when mail that was signed with a draining selector has arrived: the drain after the last signer's

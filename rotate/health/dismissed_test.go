@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // confirmed9 notes that mx9, which is no longer listed, confirmed a key.
@@ -33,7 +34,7 @@ func past(selector string, keyless bool, keys ...int) func(*scene) {
 
 // TestDismissedUse: what a signer that is no longer listed says counts where it answers (I2).
 func TestDismissedUse(t *testing.T) {
-	uses := func(j *health.Judge) any { return health.DismissedUse(j.Seen, "s1") }
+	uses := func(j *health.Judge) any { return shown.DismissedUse(j.Seen, "s1") }
 	at, silent := plantest.RefTo("s1", 0), errors.New("no route to host")
 	hold(t, map[string]verdict{
 		"it signs":                {plantest.Ready, changes(says9(rotate.SignerSeen{Ref: at})), uses, true},

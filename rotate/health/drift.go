@@ -32,7 +32,7 @@ func (h *Check) Drift() []finding.Finding {
 		}
 	}
 	for _, s := range have.Earlier.Names() {
-		add(h.LostLeft(s))
+		add(h.leftDrift(s))
 		add(h.ExposedLeft(s))
 	}
 	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
@@ -62,14 +62,14 @@ func (h *Check) Drift() []finding.Finding {
 
 // recordDrift says how what DNS shows differs from what should stand there.
 func (h *Check) recordDrift(s string) *finding.Finding {
-	sight := h.Seen.Selectors[s].Sight
+	sight := At(h.Seen, s).Sight
 	switch h.Standing(s) {
 	case Unseen:
-		return troubled(codes.RecordUnseen, s, "", h.Seen.Selectors[s].SightErr,
+		return finding.Troubled(codes.RecordUnseen, s, "", At(h.Seen, s).SightErr,
 			"DNS is asked again; until it answers, nothing is changed")
 	case Foreign:
 		code := codes.RecordForeign
-		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, h.Have.Selector(s).Ours) {
+		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, selectorOf(h.Have, s).Ours) {
 			code = codes.RecordSecond
 		}
 		err := h.ForeignRecord(s, sight)
@@ -80,7 +80,7 @@ func (h *Check) recordDrift(s string) *finding.Finding {
 			return lost
 		}
 		if len(sight.Bogus) > 0 {
-			return &finding.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
+			return &finding.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: finding.BogusHint,
 				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.Name(s),
 					strings.Join(sight.Bogus, "; "))}
 		}
@@ -102,18 +102,24 @@ const spreading = 10 * time.Minute
 
 // Scattered reports whether a DNS account does not show the record of a key: it is listed since then, or lost it.
 func (h *Check) Scattered(s string, key *rotate.Key) bool {
-	sight, in := h.Seen.Selectors[s].Sight, h.Have.Intent
-	begun := in != nil && in.Kind == rotate.Publish && in.Selector == s
-	spreads := key.VerifiedAt.IsZero() && h.Now.Before(key.PublishedAt.Add(spreading)) && !begun
-	return h.Standing(s) == Changing && len(h.Want.Also) > 0 && !sight.Silent && len(sight.Bogus) == 0 && !spreads
+	sight := At(h.Seen, s).Sight
+	return h.Standing(s) == Changing && len(h.Want.Also) > 0 && !sight.Silent && len(sight.Bogus) == 0 &&
+		!h.spreads(s, key)
+}
+
+// spreads reports whether every account took a key's record a short while ago, and it may not show everywhere yet.
+func (h *Check) spreads(s string, key *rotate.Key) bool {
+	i := h.Have.Intent
+	begun := i != nil && i.Kind == rotate.Publish && i.Selector == s
+	return key.VerifiedAt.IsZero() && h.Now.Before(key.PublishedAt.Add(spreading)) && !begun
 }
 
 // Lost says how a record that stood at the selector's name does so no more, or
 // not alone, though no other record is in the way: it is to be published again.
 func (h *Check) Lost(s string) *finding.Finding {
-	sel := h.Have.Selector(s)
+	sel := selectorOf(h.Have, s)
 	if sel.Next != nil || sel.Key == nil || h.GivenUp(s) || h.Have.Phase == rotate.Bootstrapping &&
-		sel.Key.VerifiedAt.IsZero() {
+		sel.Key.VerifiedAt.IsZero() && h.Have.Selectors[s] != nil {
 		return nil
 	}
 	f := finding.Finding{Selector: s, Repair: "it is published again by itself"}
@@ -121,16 +127,18 @@ func (h *Check) Lost(s string) *finding.Finding {
 	case Absent:
 		f.Code, f.Message = codes.RecordVanished,
 			fmt.Sprintf("the record that dkimbot published at %s is missing from DNS", h.Name(s))
-		if bogus := h.Seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
+		if bogus := At(h.Seen, s).Sight.Bogus; len(bogus) > 0 {
 			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
 		}
 	case Earlier:
 		if h.Have.Leaked(s) && h.otherTags(s) != "" { // it is revoked, and not published again
 			return nil
 		}
-		f.Code, f.Message = codes.RecordEarlier,
-			fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.Name(s),
-				dkim.ShortID(dkim.RecordKeyID(h.Seen.Selectors[s].Sight.Values[0])))
+		f.Code, f.Message = codes.RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)",
+			h.Name(s), dkim.ShortID(dkim.RecordKeyID(At(h.Seen, s).Sight.Values[0])))
+		if dkim.RevokedValue(At(h.Seen, s).Sight.Values[0]) {
+			f.Message = fmt.Sprintf("%s shows a record without a key, as dkimbot had published it to revoke one", h.Name(s))
+		}
 	case Doubled:
 		f.Code, f.Message = codes.RecordsDoubled,
 			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.Name(s))
@@ -139,9 +147,9 @@ func (h *Check) Lost(s string) *finding.Finding {
 			return nil
 		}
 		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("not every DNS account of the domain (%s) shows the record at %s: %s",
-			h.Want.Through(), h.Name(s), strings.Join(h.Seen.Selectors[s].Sight.Lagging, "; "))
+			h.Want.Through(), h.Name(s), strings.Join(At(h.Seen, s).Sight.Lagging, "; "))
 	case Foreign: // it stays where it stands, and is no reason to leave another account without a record
-		if sight := h.Seen.Selectors[s].Sight; !Lacking(&h.Judge, s) || len(sight.Bogus) > 0 {
+		if sight := At(h.Seen, s).Sight; !Lacking(&h.Judge, s) || len(sight.Bogus) > 0 {
 			return nil
 		}
 		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("a DNS account of the domain (%s) shows no record at %s",
@@ -165,7 +173,7 @@ func (h *Check) SignerDrift(name string) *finding.Finding {
 	case !looked:
 		return nil
 	case seen.Err != nil:
-		return troubled(codes.SignerSilent, "", name, seen.Err, "it is asked again; until it answers, no key is replaced")
+		return finding.Troubled(codes.SignerSilent, "", name, seen.Err, "it is asked again; until it answers, no key is replaced")
 	case !known || h.rightful(ref.Selector, ref.KeyID):
 		return nil
 	}
@@ -265,17 +273,3 @@ func cause(err error) codes.Code {
 // RecordAt and keyAt are what findings at a selector are about.
 func RecordAt(s string) finding.Thing { return finding.Thing{Kind: finding.TheRecord, Selector: s} }
 func keyAt(s string) finding.Thing    { return finding.Thing{Kind: finding.TheKey, Selector: s} }
-
-// troubled says that something could not be looked at.
-func troubled(code codes.Code, selector, signer string, err error, repair string) *finding.Finding {
-	f := &finding.Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}
-	if hint := fault.HintOf(err); hint != "" && fault.KindOf(err) != fault.Transient {
-		f.Repair, f.Asks = hint, true
-	}
-	return f
-}
-
-// bogusHint leads out of a broken chain of signatures.
-const BogusHint = "have the zone signed again, with the record in it, " +
-	"and compare its keys with the DS record at the parent; " +
-	"delv and dnsviz show where the chain breaks. Nothing relies on the record until then"

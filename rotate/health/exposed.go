@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // ExposedKeys returns the compromised keys' selectors at which mail still verifies because signers
@@ -25,15 +26,10 @@ func (j *Judge) ExposedKeys() (out []string) {
 	return out
 }
 
-// Exposure is that compromised keys stay in use.
-func Exposure(selectors []string) finding.Thing {
-	return finding.Thing{Kind: finding.TheExposure, Selector: selectors[0]}
-}
-
 // Exposed returns the errors of a run, and says with them which compromised keys are still in use.
 func (j *Judge) Exposed(failed error) error {
 	out := slices.DeleteFunc(j.ExposedKeys(), func(s string) bool {
-		return slices.Contains(finding.Things(failed), Exposure([]string{s}))
+		return slices.Contains(finding.Things(failed), finding.Exposure([]string{s}))
 	})
 	if failed == nil || len(out) == 0 {
 		return failed
@@ -60,8 +56,8 @@ func (j *Judge) StayInUse(selectors []string, why error) error {
 	if hint != "" {
 		hint += "; or "
 	}
-	return finding.WithThing(Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
-		What: j.StillUsed(selectors), Hint: hint + "revoke it now anyway: '" + j.RevokeNow(selectors) + "'"})
+	return finding.WithThing(finding.Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why),
+		Err: why, What: j.StillUsed(selectors), Hint: hint + "revoke it now anyway: '" + j.RevokeNow(selectors) + "'"})
 }
 
 // StillUsed says that signers sign with compromised keys, and what that means.
@@ -84,29 +80,20 @@ func (j *Judge) keysAt(selectors []string) string {
 	return "key at " + j.Name(selectors[0]).String()
 }
 
-// ReportsExposed reports whether a plan's warning is one of those that Exposed says as errors.
-func ReportsExposed(w finding.Warning) bool { return w.About.Kind == finding.TheExposure }
-
-// SaidBefore reports whether err says nothing but that a compromised key stays in use, and earlier ones of the run do.
-func SaidBefore(err, earlier error) bool {
-	said, ok := err.(*finding.ThingError)
-	return ok && said.About.Kind == finding.TheExposure && slices.Contains(finding.Things(earlier), said.About)
-}
-
 // CantRevoke says why compromised keys that a signer was to leave are not revoked.
 func (j *Judge) CantRevoke(selectors ...string) error {
 	first, to := "repair a signer", j.Want.Policy.Other(selectors[0])
 	if j.Opposed(to) && !j.AnySilent() { // the signers are well
 		first = "have every name server show the record of " + to
 	}
-	return finding.WithThing(Exposure(selectors), fault.Temporary(j.StillUsed(selectors), nil,
+	return finding.WithThing(finding.Exposure(selectors), fault.Temporary(j.StillUsed(selectors), nil,
 		first+"; dkimbot then does it at the next try; or revoke it now anyway: '"+j.RevokeNow(selectors)+"'"))
 }
 
 // RevokeNow returns the command that revokes the selectors' keys while signers sign with them.
 func (j *Judge) RevokeNow(selectors []string) string {
 	command := "dkimbot rotate --domain " + j.Want.Name + " --compromised"
-	if len(selectors) > 1 || selectors[0] != j.Have.Suspect() || LeftBehind(j.Have) != nil {
+	if len(selectors) > 1 || selectors[0] != j.Have.Suspect() || follow.LeftBehind(j.Have) != nil {
 		command += " --selector " + strings.Join(selectors, " --selector ")
 	}
 	return command + " --revoke-now"

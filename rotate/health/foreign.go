@@ -33,7 +33,7 @@ func (v *view) Bound(s string) bool {
 // the domain has several DNS accounts: to those that hold nothing, dkimbot's own can be published.
 func Lacking(j *Judge, s string) bool {
 	return len(j.Want.Also) > 0 && j.Standing(s) == Foreign && !j.Shared && !j.Stale(s) && !j.Adopting(s) &&
-		shown.Nothing(j.Seen.Selectors[s].Sight)
+		shown.Nothing(At(j.Seen, s).Sight)
 }
 
 // Misled returns the error where DNS answers that the selector's name leads to no record of ours,
@@ -83,9 +83,9 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 // foreignHint says what a person can do about a record that dkimbot did not make; revoked:
 // one whose key was revoked, and nothing else.
 func (j *Judge) foreignHint(s string, revoked bool) string {
-	key := j.Have.Selector(s).Key
-	switch fresh := j.Have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
-	case revoked && (fresh || j.Have.Phase == rotate.New):
+	key, left := selectorOf(j.Have, s).Key, j.Have.Selectors[s] == nil && j.Have.Earlier[s] != nil
+	switch fresh := !left && j.Have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
+	case revoked && !left && (fresh || j.Have.Phase == rotate.New):
 		return "no mail verifies with it, since it says that its key was revoked: " +
 			"remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
 	case fresh && key == nil:
@@ -95,7 +95,7 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 	case fresh:
 		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; " +
 			"dkimbot never changes a record that is not its own"
-	case j.Have.Phase == rotate.New:
+	case j.Have.Phase == rotate.New && !left:
 		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; "+
 			"if nothing signs with it, remove it; "+
 			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own",
@@ -124,7 +124,7 @@ func fails(j *Judge, s string) string {
 
 // signsBy returns a signer that signs with the key of the only record at a selector, which dkimbot did not make.
 func (j *Judge) signsBy(s string) string {
-	values := j.Seen.Selectors[s].Sight.Values
+	values := At(j.Seen, s).Sight.Values
 	if len(values) != 1 {
 		return ""
 	}

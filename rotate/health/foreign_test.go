@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // adopts begins an adoption at s1 of a key that DNS and the keystore hold.
@@ -157,7 +158,7 @@ func TestShowsAnother(t *testing.T) {
 		"a key, and none is made yet": {[]string{own}, nil, true},
 		"none, and none is made yet":  {[]string{revoked}, nil, false},
 	} {
-		if got := health.ShowsAnother(rotate.Sight{Values: c.shows}, c.fresh); got != c.want {
+		if got := shown.ShowsAnother(rotate.Sight{Values: c.shows}, c.fresh); got != c.want {
 			t.Errorf("%s: %t", title, got)
 		}
 	}

@@ -23,7 +23,7 @@ func (h *Check) KeyDrift(s string) *finding.Finding {
 		return &finding.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err),
 			Repair: fault.HintOf(err), Asks: true, Cause: cause(err)}
 	case keyUnread:
-		f := troubled(codes.KeyUnread, s, "", seen.KeyErr,
+		f := finding.Troubled(codes.KeyUnread, s, "", seen.KeyErr,
 			"the keystore is asked again; until it answers, no key is made or given to a signer")
 		if fault.CodeOf(seen.KeyErr) == codes.DeletedSecret {
 			f.Code = codes.KeyMissing

@@ -1,13 +1,17 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // At returns what was seen at a selector that a domain has, or had earlier.
@@ -19,21 +23,55 @@ func At(o rotate.Observation, selector string) rotate.SelectorSeen {
 	return seen
 }
 
+// owed says why the record at a selector that the domain had earlier is to stand there still: a signer may sign with
+// its key, or mail that was signed with it may be on its way; "" where neither is so, or the record is to be gone (I2).
+func (h *Check) owed(s string) string {
+	sel := h.Have.Earlier[s]
+	if sel == nil || sel.Key == nil || h.Have.Released != nil || h.Have.Selectors[s] != nil ||
+		!sel.Key.Leaked.IsZero() || sel.Key.PublishedAt.IsZero() && sel.Key.VerifiedAt.IsZero() {
+		return ""
+	}
+	if h.leftInUse(s) {
+		return ", and a signer may still sign with it"
+	}
+	var until time.Time
+	for _, f := range h.Have.Former {
+		if due := cmp.Or(f.Due, f.Until); f.Selector == s && f.Owed(h.Now) && due.After(until) {
+			until = due
+		}
+	}
+	if until.IsZero() {
+		return ""
+	}
+	return ", and mail that was signed with it may need it until " + calendar.Until(until)
+}
+
 // LostLeft says how the record at a selector that the domain had earlier stands there no more, or not as it was,
-// though a signer may still sign with it. It is to be published again.
+// though signers or mail on its way may need it. It is to be published again.
 func (h *Check) LostLeft(s string) *finding.Finding {
-	sel, at := h.Have.Earlier[s], h.Standing(s)
-	if sel == nil || sel.Key == nil || h.Have.Released != nil || h.Have.Selectors[s] != nil {
+	why := h.owed(s)
+	if why == "" {
 		return nil
 	}
-	public := !sel.Key.PublishedAt.IsZero() || !sel.Key.VerifiedAt.IsZero()
-	gone := at == Absent || at == Earlier || at == Doubled
-	if !public || !gone || !sel.Key.Leaked.IsZero() || !h.leftInUse(s) {
+	f := h.Lost(s)
+	if f == nil || h.Standing(s) == Foreign && h.spreads(s, selectorOf(h.Have, s).Key) {
 		return nil
 	}
-	return &finding.Finding{Code: codes.RecordVanished, Selector: s, Repair: "it is published again by itself",
-		Message: fmt.Sprintf("the record that dkimbot published at %s does not stand there alone any more, and "+
-			"a signer may still sign with it", h.Name(s))}
+	f.Message += why
+	return f
+}
+
+// leftDrift says how what DNS shows at a selector that the domain had earlier differs from what is still needed there.
+func (h *Check) leftDrift(s string) *finding.Finding {
+	why := h.owed(s)
+	if _, looked := h.Seen.Left[s]; !looked || why == "" {
+		return h.LostLeft(s)
+	}
+	f := h.recordDrift(s)
+	if f != nil {
+		f.Message += why
+	}
+	return f
 }
 
 // leftInUse reports whether a signer may still sign with a selector that the domain had earlier: one says so, or has
@@ -49,7 +87,7 @@ func (j *Judge) leftInUse(s string) bool {
 		left := f.Away || !f.Until.IsZero() || j.Have.Selectors[c.Selector] != nil && !c.Unsure
 		return f.Selector == s && !left
 	}
-	return slices.ContainsFunc(j.Want.Signers, says) || DismissedUse(j.Seen, s) ||
+	return slices.ContainsFunc(j.Want.Signers, says) || shown.DismissedUse(j.Seen, s) ||
 		slices.ContainsFunc(j.Have.Former, former)
 }
 

@@ -24,7 +24,7 @@ func (h *Check) rewritten(s string) *finding.Finding {
 		err := h.ForeignRecord(s, h.Seen.Selectors[s].Sight)
 		return &finding.Finding{Code: codes.RecordForeign, Selector: s, Message: fault.Text(err),
 			Repair: "its key is compromised: it goes when that is revoked"}
-	case differs == "" || at != Current:
+	case differs == "" || at != Current || h.Have.Selectors[s] == nil: // or it is none of the domain's any more
 		return nil
 	}
 	verifies := "mail that is signed with it verifies"
@@ -40,7 +40,7 @@ func (h *Check) rewritten(s string) *finding.Finding {
 // otherTags says how the only record at a selector differs from that of dkimbot's key there, "" where it does not, or
 // holds another key.
 func (j *Judge) otherTags(s string) string {
-	sight, sel := j.Seen.Selectors[s].Sight, j.Have.Selector(s)
+	sight, sel := At(j.Seen, s).Sight, selectorOf(j.Have, s)
 	if len(sight.Values) != 1 || sight.Unchecked {
 		return ""
 	}
@@ -62,7 +62,7 @@ func (j *Judge) InTestMode(s string) bool {
 	if !own && j.Standing(s) != Foreign || j.otherTags(s) == "" {
 		return false
 	}
-	r, err := dkim.ParseRecord(j.Seen.Selectors[s].Sight.Values[0])
+	r, err := dkim.ParseRecord(At(j.Seen, s).Sight.Values[0])
 	return err == nil && r.Testing()
 }
 
@@ -85,6 +85,9 @@ func useless(j *Judge, s, differs string, sight rotate.Sight) error {
 		means, until = "receivers treat mail that is signed with it as unsigned (t=y)", "counts as unsigned"
 	}
 	correct, hint := fmt.Sprintf("write there again what 'dkimbot records --domain %s' shows", j.Want.Name), ""
+	if j.Have.Selectors[s] == nil {
+		correct = "write this record there again: " + selectorOf(j.Have, s).Key.Record
+	}
 	switch {
 	case j.Have.Leaked(s):
 		hint = "remove it: " + j.onceAlone(s)

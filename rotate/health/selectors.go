@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // SelectorsChanged refuses a policy that names other selectors than those under
@@ -83,7 +84,7 @@ func (v *view) UnderManagement() bool { return len(v.Have.Selectors) == 2 }
 // the old names has to be looked after until they are put back.
 func Managing(d rotate.Domain, have rotate.State) rotate.Domain {
 	if have.Phase != "" && NewJudge(time.Time{}, d, have, rotate.Observation{}).moves {
-		d.Policy.Selectors = SelectorPair(have)
+		d.Policy.Selectors = follow.SelectorPair(have)
 	}
 	return d
 }
@@ -121,10 +122,4 @@ func (v *view) Keyed() []string {
 		}
 	}
 	return out
-}
-
-// SelectorPair returns the two selectors of the state, in the order of their names.
-func SelectorPair(st rotate.State) (pair [2]string) {
-	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
-	return pair
 }

@@ -45,6 +45,14 @@ func NewJudge(now time.Time, want rotate.Domain, have rotate.State, seen rotate.
 // Reuse takes over what another check of the same domain has found out already.
 func (v *view) Reuse(other *Check) { v.stands, v.olds = other.stands, other.olds }
 
+// selectorOf returns what is known of a selector that the domain has, or had earlier; zero for any other.
+func selectorOf(st rotate.State, s string) rotate.Selector {
+	if sel := rotate.SelectorAt(st, s); sel != nil {
+		return *sel
+	}
+	return rotate.Selector{}
+}
+
 // Name returns the name of a selector's record.
 func (v *view) Name(s string) dkim.Name { return dkim.Name{Domain: v.Want.Name, Selector: s} }
 

@@ -28,7 +28,7 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 		return nil, err
 	}
 	if len(selectors) == 0 {
-		if old := health.LeftBehind(*st); old != nil {
+		if old := follow.LeftBehind(*st); old != nil {
 			return []rotate.Event{{Kind: rotate.ReportCompromised, Selector: st.Draining, KeyID: old.KeyID,
 				Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
 		}

@@ -60,7 +60,7 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 // where both keys are compromised, so that both are revoked, a move is the way out of a keystore that was lost: nothing
 // can be replaced there.
 func (p *order) mayMove() bool {
-	pair := health.SelectorPair(p.Have)
+	pair := follow.SelectorPair(p.Have)
 	draining := p.Have.Phase == rotate.Draining
 	switch {
 	case p.Have.Phase != rotate.Ready && !draining:
@@ -83,9 +83,13 @@ func goBackIfShown(p *order, st *rotate.State) ([]rotate.Event, error) {
 	if follow.Moving(p.Have) || seen.Err != nil || seen.Sight.Unchecked || shown {
 		return []rotate.Event{goBack(p, st)}, nil
 	}
+	first := "or publish this record there again first: " + key.Record
+	if (&health.Check{Judge: p.Judge}).LostLeft(old) != nil {
+		first = "or have it published again: 'dkimbot repair --domain " + p.Want.Name + "'; then roll back"
+	}
 	return nil, fault.Refuse(codes.RecordGone, fmt.Sprintf("go back to %s for %s: DNS does not show its key record (it "+
 		"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, shows),
-		"continue with "+p.Have.Active+"; or publish this record there again first: "+key.Record)
+		"continue with "+p.Have.Active+"; "+first)
 }
 
 // goBack gives a move to other selectors up: the domain is as it was before, and signers that were given a new
@@ -106,6 +110,6 @@ func moveElsewhere(p *order, st *rotate.State) ([]rotate.Event, error) {
 }
 
 func selectorNames(st rotate.State) []string {
-	pair := health.SelectorPair(st)
+	pair := follow.SelectorPair(st)
 	return pair[:]
 }

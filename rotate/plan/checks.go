@@ -37,7 +37,7 @@ func (p *planner) sensible() bool {
 			return false
 		}
 		p.note("", p.SelectorsChanged())
-		p.Want.Policy.Selectors = health.SelectorPair(p.Have)
+		p.Want.Policy.Selectors = follow.SelectorPair(p.Have)
 	}
 	p.note("", follow.Misnamed(p.Want, p.Have))
 	if len(p.Want.Signers) == 0 {

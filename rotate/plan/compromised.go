@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
@@ -196,7 +197,7 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 	}
 	standing := d.Standing(s)
 	again := (standing == health.Earlier || standing == health.Doubled) &&
-		(sel.Next == nil || !fresh && health.ShowsAnother(seen.Sight, sel.Next))
+		(sel.Next == nil || !fresh && shown.ShowsAnother(seen.Sight, sel.Next))
 	if d.Have.Released != nil && standing == health.Absent {
 		return
 	}

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
@@ -19,13 +19,13 @@ func (p *planner) warnExposed() {
 	switch {
 	case len(out) == 0:
 	case flight != nil && (p.plan.Stop != nil || !p.acts):
-		p.warn(codes.CompromisedInUse, health.Exposure(out), "%s; '%s' revokes it now, and all mail fails until then",
+		p.warn(codes.CompromisedInUse, finding.Exposure(out), "%s; '%s' revokes it now, and all mail fails until then",
 			p.LeftAt(out, *flight), p.RevokeNow(out))
 	case flight != nil: // it is said when nothing is left to do before that
 	case p.plan.Stop != nil:
 		p.plan.Stop = p.StayInUse(out, p.plan.Stop)
 	case !p.acts:
-		p.warn(codes.CompromisedInUse, health.Exposure(out), "%s; '%s' revokes it now anyway",
+		p.warn(codes.CompromisedInUse, finding.Exposure(out), "%s; '%s' revokes it now anyway",
 			p.StillUsed(out), p.RevokeNow(out))
 	}
 }

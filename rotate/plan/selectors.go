@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // A domain whose policy names other selectors moves over to them as a new domain does: keys are made and published
@@ -89,7 +90,7 @@ func emptyEarlier(p *planner) {
 			until = p.Now
 		}
 		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].At(s) }) ||
-			health.DismissedUse(p.Seen, s)
+			shown.DismissedUse(p.Seen, s)
 		if p.Have.Selectors[s] != nil || p.Have.Earlier.Emptied(s) || until.IsZero() || uses ||
 			len(p.silentUsers(s)) > 0 {
 			continue
@@ -106,7 +107,10 @@ func emptyEarlier(p *planner) {
 				"dkimbot can't see whether its record was removed; set another mode for the domain once, and it is destroyed", p.Name(s))
 		case seen.Err != nil || !seen.Sight.Complete:
 		case slices.ContainsFunc(seen.Sight.Values,
-			func(v string) bool { return sel.Ours(v) && !(exposed && dkim.RevokedValue(v)) }):
+			func(v string) bool {
+				rewritten := sel.Key != nil && dkim.Holds(v, sel.Key.ID)
+				return rewritten || sel.Ours(v) && !(exposed && dkim.RevokedValue(v))
+			}):
 			p.warn(codes.RecordLeft, finding.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
 		default:
 			for _, r := range sel.Retired {

@@ -24,6 +24,9 @@ func left() *scene {
 	return s
 }
 
+// testMode returns a record as a person puts it in test mode.
+func testMode(record string) string { return strings.Replace(record, "v=DKIM1;", "v=DKIM1; t=y;", 1) }
+
 // becomesOf says what is planned, said and waited for at the selector old.
 func becomesOf(s *scene) string {
 	p := s.Plan()
@@ -72,11 +75,17 @@ func TestEmptyEarlier(t *testing.T) {
 		want    string
 	}{
 		"all is over":               {nil, "destroy"},
-		"mail is still on its way":  {[]func(*scene){until(later)}, "next destroy in 1h0m0s"},
-		"until after the next turn": {[]func(*scene){until(100 * 24 * later)}, ""},
+		"mail is still on its way":  {[]func(*scene){until(later)}, "publish, next destroy in 1h0m0s"},
+		"until after the next turn": {[]func(*scene){until(100 * 24 * later)}, "publish"},
 		"at this moment":            {[]func(*scene){until(0)}, "destroy"},
 		"a signer left it just now": {[]func(*scene){func(s *scene) { s.Have.Former[0].Until = time.Time{} }},
-			"next destroy in 192h0m0s"},
+			"publish, next destroy in 192h0m0s"},
+		"mail is on its way, and the record stands": {[]func(*scene){until(later), shows(record)}, "next destroy in 1h0m0s"},
+		"mail is on its way, and another record stands": {[]func(*scene){until(later), shows("v=spf1 -all")},
+			"next destroy in 1h0m0s"},
+		"the record stands in test mode": {[]func(*scene){shows(testMode(record))}, "record-left"},
+		"people were told that it may go, and a signer was switched once more": {[]func(*scene){until(later),
+			func(s *scene) { s.Have.Former[0].Due = s.Now }}, "next destroy in 1h0m0s"},
 		"a signer says that it does": {[]func(*scene){func(s *scene) { s.Drift("old", "x", "mx2") }}, "publish"},
 		"a signer is silent":         {[]func(*scene){func(s *scene) { s.Silence("mx1") }}, ""},
 		"it has no private key":      {[]func(*scene){func(s *scene) { s.Have.Earlier["old"].Retired = nil }}, ""},

@@ -81,3 +81,20 @@ func NoneLoses(sight rotate.Sight, to *rotate.Key, left rotate.SelectorSeen, fro
 	}
 	return lacking
 }
+
+// ShowsAnother reports whether DNS shows a key that is not the fresh one, nil for none.
+func ShowsAnother(sight rotate.Sight, fresh *rotate.Key) bool {
+	return slices.ContainsFunc(sight.Values, func(v string) bool {
+		return !dkim.RevokedValue(v) && (fresh == nil || dkim.RecordKeyID(v) != fresh.ID)
+	})
+}
+
+// DismissedUse reports whether a signer that is no longer listed says that it signs with a selector.
+func DismissedUse(o rotate.Observation, s string) bool {
+	for _, seen := range o.Dismissed {
+		if seen.Err == nil && seen.At(s) {
+			return true
+		}
+	}
+	return false
+}

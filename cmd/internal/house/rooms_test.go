@@ -143,7 +143,8 @@ var arrows = map[string][]string{
 	"rotate/quota":     {"rotate", "rotate/calendar", "rotate/ports"},
 	"rotate/approval":  {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/shown":     {"rotate", "rotate/dkim"},
-	"rotate/health":    {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/shown"},
+	"rotate/health": {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
+		"rotate/follow", "rotate/shown"},
 	"rotate/algorithm": {"rotate", "rotate/dkim", "rotate/health"},
 	"rotate/wayout":    {"rotate", "rotate/codes", "rotate/health"},
 	"rotate/plan": {"rotate", "rotate/algorithm", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
@@ -178,7 +179,7 @@ var arrows = map[string][]string{
 	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar",
 		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/follow", "rotate/forecast", "rotate/foresight",
 		"rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order", "rotate/plan", "rotate/ports",
-		"rotate/preflight", "rotate/quota", "rotate/wayout"},
+		"rotate/preflight", "rotate/quota", "rotate/shown", "rotate/wayout"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {

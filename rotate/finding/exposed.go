@@ -1,0 +1,36 @@
+package finding
+
+import (
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Exposure is that compromised keys stay in use.
+func Exposure(selectors []string) Thing {
+	return Thing{Kind: TheExposure, Selector: selectors[0]}
+}
+
+// ReportsExposed reports whether a plan's warning is one of those that Exposed says as errors.
+func ReportsExposed(w Warning) bool { return w.About.Kind == TheExposure }
+
+// SaidBefore reports whether err says nothing but that a compromised key stays in use, and earlier ones of the run do.
+func SaidBefore(err, earlier error) bool {
+	said, ok := err.(*ThingError)
+	return ok && said.About.Kind == TheExposure && slices.Contains(Things(earlier), said.About)
+}
+
+// Troubled says that something could not be looked at.
+func Troubled(code codes.Code, selector, signer string, err error, repair string) *Finding {
+	f := &Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}
+	if hint := fault.HintOf(err); hint != "" && fault.KindOf(err) != fault.Transient {
+		f.Repair, f.Asks = hint, true
+	}
+	return f
+}
+
+// BogusHint leads out of a broken chain of signatures.
+const BogusHint = "have the zone signed again, with the record in it, " +
+	"and compare its keys with the DS record at the parent; " +
+	"delv and dnsviz show where the chain breaks. Nothing relies on the record until then"
