@@ -14,7 +14,7 @@ import (
 
 // announcement is what is said of a revocation: of which selector, and until when.
 var announcement = regexp.MustCompile(`s1: key [0-9a-f]{12} was revoked in DNS; mail in flight signed with it fails from now on; ` +
-	`receivers may accept the compromised key until \S+Z from their resolvers' caches, and those that keep keys until \S+Z`)
+	`receivers may accept the compromised key until .* UTC from their resolvers' caches, and those that keep keys until .* UTC`)
 
 // leaked has mail signed with a key that leaks. What was signed before fails in the
 // end, as was announced; what is signed from then on verifies, and the key is gone

@@ -21,17 +21,16 @@ type settling struct {
 	mu sync.Mutex // of each and the progress: there is one call at a time
 }
 
-// all settles the domains, and returns when the last result was given.
-func (s *settling) all(ctx context.Context, due []rotate.Domain, coming []waiting) {
+// later begins to settle domains whose time comes, and returns what waits until the last result was given.
+func (s *settling) later(ctx context.Context, coming []waiting) (wait func()) {
 	var others sync.WaitGroup
 	for _, w := range coming {
-		others.Go(func() { s.later(ctx, w) })
+		others.Go(func() { s.inTime(ctx, w) })
 	}
-	s.Engine.SettleAll(ctx, tasks(due, s.request), s.patience, s.waits, s.result)
-	others.Wait()
+	return others.Wait
 }
 
-func (s *settling) later(ctx context.Context, w waiting) {
+func (s *settling) inTime(ctx context.Context, w waiting) {
 	s.waits(w.domain.Name, *w.state.Next)
 	if err := s.Engine.Clock.Sleep(ctx, w.state.Next.At.Sub(s.Engine.Clock.Now())); err != nil {
 		s.result(engine.Result{Domain: w.domain.Name, State: w.state,

@@ -106,7 +106,9 @@ func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patie
 	s.Progress.Expect(domains)
 	all := &settling{Session: s, request: req, patience: patience,
 		each: r.looked(s.Into(&results, show.ResultOf(len(domains))))}
-	all.all(ctx, now, later)
+	wait := all.later(ctx, later)
+	s.Engine.SettleAll(ctx, tasks(now, req), patience, all.waits, all.result)
+	wait()
 	s.Progress.Stop()
 	err = r.end(s, results, domains, beside)
 	if due && err == nil {
