@@ -3,9 +3,11 @@ package cli_test
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"syscall"
 	"testing"
 )
 
@@ -17,6 +19,11 @@ var plainProgram = "dkimbot"
 type withPlain struct{ *testing.M }
 
 func (m withPlain) Run() int {
+	// Tests that are started with nohup start programs that hear of a terminal that goes away all the same: a
+	// program inherits what is ignored, and not what is waited for.
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		return m.M.Run()
