@@ -26,7 +26,7 @@ func (e *unsafeError) Error() string {
 // errMissing means that the keystore's directory does not exist, and that keys should be in it.
 var errMissing = errors.New("the directory is missing, and keys should be in it")
 
-// checkDir refuses a directory that others can enter or list.
+// checkDir refuses a directory that others can enter or list, or that they can exchange.
 func checkDir(dir *safefile.Dir) error {
 	info, err := dir.Stat()
 	if err != nil {
@@ -35,7 +35,7 @@ func checkDir(dir *safefile.Dir) error {
 	if info.Mode.Perm()&0o077 != 0 {
 		return &unsafeError{path: dir.Path(), mode: info.Mode, want: 0o700}
 	}
-	return nil
+	return dir.Check()
 }
 
 // checkFile refuses a file that others can read or write, what is no plain file, and

@@ -96,7 +96,7 @@ func (r *Reader) root() (*safefile.Dir, error) {
 		return nil, err
 	}
 	r.empty.Store(false)
-	if err := errors.Join(checkDir(root), root.Check()); err != nil {
+	if err := checkDir(root); err != nil {
 		root.Close()
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func sub(parent *safefile.Dir, name string) (*safefile.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkDir(dir), dir.Check()); err != nil {
+	if err := checkDir(dir); err != nil {
 		dir.Close()
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -189,20 +190,11 @@ func (a *App) checkDNS(ctx context.Context, domains []rotate.Domain) ([]prefligh
 		}
 		part.Questions = append(part.Questions, preflight.Question{What: "answer", Domains: []string{d.Name},
 			Ask: func(ctx context.Context) error {
-				for _, s := range d.Policy.Selectors {
-					name := dkim.Name{Domain: d.Name, Selector: s}
-					sight, err := look.Look(ctx, name)
-					if err == nil && !yetToCome(d, sight) {
-						err = unanswered(name, sight)
-					}
-					mu.Lock()
-					seen[name] = sight
-					mu.Unlock()
-					if err != nil {
-						return err
-					}
-				}
-				return nil
+				sights, err := lookAll(ctx, look, d)
+				mu.Lock()
+				defer mu.Unlock()
+				maps.Copy(seen, sights)
+				return err
 			}})
 	}
 	answers := preflight.Ask(ctx, []preflight.Part{part}, preflight.Usual)
@@ -221,6 +213,28 @@ func (a *App) checkDNS(ctx context.Context, domains []rotate.Domain) ([]prefligh
 		}
 	}
 	return answers, of
+}
+
+// lookAll looks up all selectors of a domain at once, so that the zone of each is known where servers of one DNS account
+// are silent: the others are asked all the same. The error is that of the first selector with one.
+func lookAll(ctx context.Context, look looker, d rotate.Domain) (map[dkim.Name]rotate.Sight, error) {
+	all := d.Policy.Selectors
+	sights, errs := make([]rotate.Sight, len(all)), make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, s := range all {
+		wg.Go(func() {
+			name := dkim.Name{Domain: d.Name, Selector: s}
+			if sights[i], errs[i] = look.Look(ctx, name); errs[i] == nil && !yetToCome(d, sights[i]) {
+				errs[i] = unanswered(name, sights[i])
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[dkim.Name]rotate.Sight{}
+	for i, s := range all {
+		seen[dkim.Name{Domain: d.Name, Selector: s}] = sights[i]
+	}
+	return seen, cmp.Or(errs...)
 }
 
 // zoneOf returns the zone that the configuration names for a domain, "" for none.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +66,49 @@ func TestServersThatDontAnswer(t *testing.T) {
 	}
 	if p := asked("signer", "x", nil, []preflight.Subject{{Name: name}}); len(p.Questions) != 0 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestZonesBesideASilentServer: where the servers of one DNS account are silent, the zone of every selector is known all
+// the same, so that the accounts that work are asked.
+func TestZonesBesideASilentServer(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := l.Addr().String()
+	l.Close()
+	for name, text := range map[string]string{
+		"example.test.zone": "$ORIGIN example.test.\n$TTL 60\n@ SOA ns h 1 3600 600 604800 60\n@ NS ns\nns A 127.0.0.1\n",
+		"dkimbot.yaml": `state: { path: state.db }
+keystore: { path: keys }
+providers: { lab: { driver: zonefile, dir: ., listen: "` + live + `" } }
+signers: { mx1: { driver: exec, command: [/bin/true] } }
+verify: { nameservers: ["` + live + `", "127.0.0.1:1"] }
+domains: [{ name: example.test, provider: lab, signers: [mx1] }]
+`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := config.Load(filepath.Join(dir, "dkimbot.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &App{Config: cfg, log: slog.New(slog.DiscardHandler)}
+	defer a.Close()
+	answers, subjects := a.checkDNS(t.Context(), []rotate.Domain{cfg.Domains[0].Domain})
+	if len(answers) != 1 || fault.CodeOf(answers[0].Err) != "servers-silent" || len(subjects) != 2 {
+		t.Fatalf("%+v, %+v", answers, subjects)
+	}
+	for _, s := range subjects {
+		if s.Zone == "" {
+			t.Errorf("the zone of %s is not known", s.Name)
+		}
 	}
 }
 

@@ -61,8 +61,9 @@ func (b *builder) checkSeen(s *node.Section, d Domain, own verifyLayer) {
 			"use verify.mode authoritative, or one provider")
 	}
 	for _, name := range d.Accounts() {
-		known := slices.Contains(b.known.providers, name)
-		if known && own.nameservers == nil && len(b.providerVerify[name].nameservers) == 0 {
+		news := slices.Contains(b.known.providers, name) && !slices.Contains(b.unseen, name) // one error, not one a domain
+		if news && own.nameservers == nil && len(b.providerVerify[name].nameservers) == 0 {
+			b.unseen = append(b.unseen, name)
 			v.Fail(fmt.Sprintf("are several, and it is not said which servers show the records of %s", name),
 				fmt.Sprintf("write providers.%s.verify.nameservers: [...], so that a record counts when all accounts show it", name))
 		}

@@ -25,6 +25,7 @@ type builder struct {
 	records        map[string]string // names of key records -> their domain
 	renamed        []renamedSigner
 	known          struct{ providers, signers []string } // the names, right or wrong
+	unseen         []string                              // accounts of which it was said that their servers are not known
 }
 
 func (b *builder) build(s *node.Section) {

@@ -127,6 +127,7 @@ func TestManyStopsAreGrouped(t *testing.T) {
 		checks.Checks = append(checks.Checks, report.Check{Part: "provider", Name: "office", What: "right to change",
 			Domains: []string{name}, Result: "failed", Problem: p})
 	}
+	checks.Summary.Failed = 70
 	checks.Checks = slices.Insert(checks.Checks, 0, report.Check{Part: "state", Name: "s", What: "can be read", Result: "ok"})
 	var b strings.Builder
 	show.Markdown{W: &b, Now: now}.Calendar(doc, false)
@@ -141,6 +142,10 @@ func TestManyStopsAreGrouped(t *testing.T) {
 		if !strings.Contains(text, "s1 of d040.test is not ours") {
 			t.Errorf("%s hides d040.test:\n%s", name, text)
 		}
+	}
+	last := written(func(x show.Text) { show.Preflight(x, checks, "the next rotation") })
+	if !strings.Contains(last, "\n2 problems would keep the next rotation") {
+		t.Errorf("what 69 domains fail for is not counted as one problem:\n%s", last)
 	}
 	if text := written(func(x show.Text) { x.Calendar(doc, true) }); strings.Count(text, ": refused") != 69 {
 		t.Errorf("with --all not each domain is shown:\n%s", text)

@@ -11,13 +11,15 @@ import (
 // fewNamed is how many domains a line of a check names; more are counted.
 const fewNamed = 3
 
-// Preflight writes what a preflight found: one line for each thing that was asked, and below it what to do.
+// Preflight writes what a preflight found: one line for each thing that was asked, and below it what to do. What
+// many domains fail for, for one cause, is one line and one problem.
 // needed is what needs it.
 func Preflight(t Text, doc report.CheckDocument, needed string) {
-	w := t.W
+	w, problems := t.W, 0
 	for _, c := range report.AlikeChecks(doc.Checks) {
 		label := fmt.Sprintf("%-7s", c.Result)
 		if c.Problem != nil {
+			problems++
 			label = t.Bold(label)
 		}
 		line := fmt.Sprintf("%s %s: %s", c.Part, c.Name, c.What)
@@ -42,5 +44,5 @@ func Preflight(t Text, doc report.CheckDocument, needed string) {
 		return
 	}
 	fmt.Fprintf(w, "%s would keep %s, or a notice of it, from succeeding.\n",
-		report.Count(doc.Summary.Failed+doc.Summary.Refused, "problem"), needed)
+		report.Count(problems, "problem"), needed)
 }
