@@ -68,7 +68,7 @@ func putsOff(d *draft) bool {
 
 // emptyEarlier plans to destroy the private keys at selectors that the domain had earlier. Three things come first:
 // every signer says that it signs with another key, mail that was signed with these has arrived, and their records
-// are no longer in DNS (I5).
+// are no longer in DNS. In a wrong keystore nothing is destroyed: it would stay in the right one (I5).
 func emptyEarlier(p *planner) {
 	if p.plan.Stop == nil && follow.Moving(p.Have) {
 		names, drain := make([]string, 0, 2), p.Want.Policy.Drain
@@ -112,6 +112,7 @@ func emptyEarlier(p *planner) {
 				return rewritten || sel.Ours(v) && !(exposed && dkim.RevokedValue(v))
 			}):
 			p.warn(codes.RecordLeft, finding.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
+		case p.WrongKeystore(s) != nil:
 		default:
 			for _, r := range sel.Retired {
 				p.destroy(rotate.Disposal, s, r, time.Time{}, why)

@@ -66,6 +66,14 @@ func TestEmptyEarlier(t *testing.T) {
 		sel.Key.Leaked, sel.Key.RevokedAt, sel.Key.Record = s.Now, s.Now, dkim.RevokedRecord(sel.Key.Record)
 		sel.Retired[0].Leaked, sel.Revoked = true, true
 	}
+	lostKeys := func(newest string) func(*scene) { // what the keystore holds at the domain's selectors, in the place of its keys
+		return func(s *scene) {
+			for name := range s.Have.Selectors {
+				s.Past(name, "old key")
+				s.Hold(name, newest, 1)
+			}
+		}
+	}
 	shows := func(values ...string) func(*scene) {
 		return sight(func(r *rotate.RecordSeen) { r.Sight.Values = values })
 	}
@@ -91,12 +99,15 @@ func TestEmptyEarlier(t *testing.T) {
 		"it has no private key":      {[]func(*scene){func(s *scene) { s.Have.Earlier["old"].Retired = nil }}, ""},
 		"it has no private key, and its record stands": {[]func(*scene){func(s *scene) { s.Have.Earlier["old"].Retired = nil },
 			shows(record)}, ""},
-		"the record stands":      {[]func(*scene){shows(record)}, "record-left"},
-		"another record stands":  {[]func(*scene){shows("v=spf1 -all")}, "destroy"},
-		"DNS is not asked":       {[]func(*scene){sight(func(r *rotate.RecordSeen) { r.Sight.Unchecked = true })}, "removal-unseen"},
-		"DNS does not answer":    {[]func(*scene){sight(func(r *rotate.RecordSeen) { r.Err = errors.New("no answer") })}, ""},
-		"some servers do not":    {[]func(*scene){sight(func(r *rotate.RecordSeen) { r.Sight.Complete = false })}, ""},
-		"no signer was given it": {[]func(*scene){func(s *scene) { s.Have.Former = nil }}, "destroy"},
+		"the record stands":                                        {[]func(*scene){shows(record)}, "record-left"},
+		"another record stands":                                    {[]func(*scene){shows("v=spf1 -all")}, "destroy"},
+		"DNS is not asked":                                         {[]func(*scene){sight(func(r *rotate.RecordSeen) { r.Sight.Unchecked = true })}, "removal-unseen"},
+		"DNS does not answer":                                      {[]func(*scene){sight(func(r *rotate.RecordSeen) { r.Err = errors.New("no answer") })}, ""},
+		"some servers do not":                                      {[]func(*scene){sight(func(r *rotate.RecordSeen) { r.Sight.Complete = false })}, ""},
+		"the keystore holds no key of the domain":                  {[]func(*scene){lostKeys("")}, ""},
+		"the keystore is an older copy":                            {[]func(*scene){lostKeys("old key")}, ""},
+		"compromised, and the keystore holds no key of the domain": {[]func(*scene){leaked, lostKeys("")}, ""},
+		"no signer was given it":                                   {[]func(*scene){func(s *scene) { s.Have.Former = nil }}, "destroy"},
 		"nobody knows who uses it": {[]func(*scene){func(s *scene) { s.Have.Former, s.Have.Earlier["old"].Key = nil, nil }},
 			""},
 		"compromised, and its mail is on its way": {[]func(*scene){until(later), leaked}, "destroy"},
