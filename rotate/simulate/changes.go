@@ -125,9 +125,13 @@ func (w *world) oneKind(d *domain) bool {
 	return slices.ContainsFunc(d.want.Signers, func(name string) bool { return w.hosts[name].oneKind })
 }
 
-// checkMixed: a host that signs with one algorithm turns mail away with a key of another (I1).
+// checkMixed: a host that signs with one algorithm turns mail away with a key of another (I1). Mail of one that came
+// back from a backup with a key that is gone is lost anyway.
 func (w *world) checkMixed(h *host, before, ref dkim.Ref) {
-	if h.oneKind && before.KeyID != "" && !w.halted && w.keys.kind(before.KeyID) != w.keys.kind(ref.KeyID) {
+	if !h.oneKind || h.excused[ref.Domain] || before.KeyID == "" || w.halted {
+		return
+	}
+	if w.keys.kind(before.KeyID) != w.keys.kind(ref.KeyID) {
 		w.violate("I1", ref.Domain, "%s signs with one algorithm, and comes from %s to %s, which is of another kind: "+
 			"it turns mail away", h.name, w.keys.label(before.KeyID), w.keys.label(ref.KeyID))
 	}

@@ -144,6 +144,20 @@ func (w *world) unlist(d *domain, h *host) {
 	w.reconfigure(d, "signer %s is removed", name)
 }
 
+// cleansed has a person take away, some time later and as dkimbot asks for, what a backup brought back on a host that
+// is not in the domain's list any more.
+func (w *world) cleansed(h *host, d *domain) {
+	at := w.now.Add(spread(w.faults, time.Hour, 20*day))
+	if at.After(w.quiet) {
+		at = w.quiet
+	}
+	w.at(at, func() {
+		if h.out[d.name] {
+			h.decommission(d.name)
+		}
+	})
+}
+
 // decommission takes away what the host has for a domain.
 func (h *host) decommission(domain string) {
 	for _, m := range []map[string]bool{h.given, h.excused, h.strays, h.unread, h.blind, h.rescued} {

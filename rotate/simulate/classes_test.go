@@ -106,6 +106,11 @@ func TestOnceRed(t *testing.T) {
 			9606,  // the key beside an adopted one was of another kind than a signer with one algorithm takes
 			9868,  // a rollback gave up the move from before a domain was purged and taken back
 			10684, // a signer was found to have left a compromised key after its revocation had come too early
+			12018, // a signer with one algorithm came back from a backup to a key of before a purge
+			12054, // a record that a person had removed was published again by a state from a backup
+			12112, // a signer that had been taken out came back from a backup and was not cleansed
+			12229, // the key at a former selector was given up in a keystore that was an older copy
+			12399, // a process was killed before it could write that a wildcard had shown something
 		}},
 		{"all,changes,agents", []uint64{
 			8013, // a record that signers had left was published again while they did not answer

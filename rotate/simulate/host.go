@@ -245,6 +245,10 @@ func (h *host) restore() {
 		if _, away := h.disk.own[d.name]; away {
 			h.given[d.name] = false
 		}
+		if h.out[d.name] {
+			w.cleansed(h, d)
+			continue
+		}
 		if !ok {
 			delete(h.loaded, d.name)
 			h.excused[d.name] = true

@@ -153,7 +153,7 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 	if slices.Contains(last.values, rec.Value) {
 		return
 	}
-	if w.keys.seen[id] {
+	if w.keys.seen[id] && !(n.made[rec.Value] && len(last.values) == 0 && kept && w.oldState(n.name.Domain)) {
 		w.violate("I5", n.name.Domain, "%s is published at %s, and was published before", w.keys.label(id), n.name)
 	}
 	w.keys.seen[id] = true
@@ -167,6 +167,12 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 		}
 		w.checkReplace(n, w.keys.of(old), by, p.began)
 	}
+}
+
+// oldState reports whether the state of a domain came back from a backup. It does not know which records a person
+// removed since, when they were left; their keys are there as before.
+func (w *world) oldState(domain string) bool {
+	return w.store.rolled > 0 || w.domain(domain).rolledBack
 }
 
 // neededAgain reports whether a record that a person removed, when it was said that it may go, is needed again: a host

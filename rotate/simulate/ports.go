@@ -29,7 +29,7 @@ func (p *process) Look(_ context.Context, name dkim.Name) (sight rotate.Sight, e
 	}
 	sight, err = p.look(name)
 	if err == nil && !p.turn.dry {
-		p.names[name].noteSeen(sight, p.now)
+		p.noteSeen(p.names[name], sight)
 	}
 	return sight, err
 }
@@ -284,6 +284,7 @@ func (l ledger) Save(_ context.Context, lease ports.Lease, now time.Time, st rot
 			if revision, err = l.store.save(lease, now, st, events); err == nil {
 				l.counted(d, was, st, asked)
 				l.checkHistory(d, events)
+				l.keeps(st.Domain)
 			}
 			return err
 		}})

@@ -34,6 +34,8 @@ type process struct {
 	plan   *approved // it applies this now; nil: none
 	turn   *turn     // its last run for a domain
 
+	glimpses []glimpse // what it has seen first, and not written
+
 	ordering rotate.Instruction // it gives this order now; nil: none
 	adopting *rotate.Adoption   // it orders this adoption now; nil: none
 	run      run
@@ -51,6 +53,7 @@ func (p *process) start() {
 
 func (p *process) spawn() {
 	p.births++
+	p.forgets()
 	p.alive, p.owner, p.run = true, fmt.Sprintf("%s, life %d", p.name, p.births), run{begun: map[string]bool{}}
 	p.equip()
 }
@@ -99,6 +102,7 @@ func (p *process) kill(how string) {
 		return
 	}
 	p.alive = false
+	p.forgets()
 	p.log("", "%s: %s", p.name, how)
 	if p == p.person {
 		return
@@ -308,6 +312,9 @@ func (p *process) take(e effect) error {
 		return err
 	}
 	p.turn.tries(e, p.now)
+	if e.kind != "" {
+		p.keeps(e.name.Domain)
+	}
 	p.watchOrder(e)
 	leave := p.enter(e)
 	defer leave()

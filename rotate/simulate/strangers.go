@@ -128,14 +128,38 @@ func (p *process) overwritten(n *zoneName, by *turn) bool {
 	return false
 }
 
+// glimpse is a change of other people that a process was the first to see.
+type glimpse struct {
+	n  *zoneName
+	at time.Time // of the change
+}
+
+// forgets takes note that a process has ended, and what it saw and could not write before its next effect with it.
+func (p *process) forgets() {
+	for _, g := range p.glimpses {
+		for i := range g.n.changes {
+			if c := &g.n.changes[i]; c.at.Equal(g.at) {
+				c.seen = false
+			}
+		}
+	}
+	p.glimpses = nil
+}
+
+// keeps takes note that what the process saw at a domain's names is written, or should have been.
+func (p *process) keeps(domain string) {
+	p.glimpses = slices.DeleteFunc(p.glimpses, func(g glimpse) bool { return g.n.name.Domain == domain })
+}
+
 // noteSeen remembers when dkimbot saw what stands at the name, and which changes of other
 // people it has seen.
-func (n *zoneName) noteSeen(sight rotate.Sight, now time.Time) {
-	n.looked = now
+func (p *process) noteSeen(n *zoneName, sight rotate.Sight) {
+	n.looked = p.now
 	for i := range n.changes {
-		if c := &n.changes[i]; c.others && slices.Equal(slices.Sorted(slices.Values(c.values)), sight.Values) &&
+		if c := &n.changes[i]; c.others && !c.seen && slices.Equal(slices.Sorted(slices.Values(c.values)), sight.Values) &&
 			!slices.ContainsFunc(c.wild, func(v string) bool { return !slices.Contains(sight.Wildcard, v) }) {
 			c.seen = true
+			p.glimpses = append(p.glimpses, glimpse{n, c.at})
 		}
 	}
 }
