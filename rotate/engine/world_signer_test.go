@@ -95,7 +95,7 @@ func (h *host) begin(ref dkim.Ref, lag time.Duration) *use {
 		h.world.Errorf("I1: %s is to sign with %s and has no private key", h.name, ref.Name)
 		return nil
 	}
-	u := &use{ref: ref, record: plantest.Record(key), from: now, urgent: h.world.urgently(ref),
+	u := &use{ref: ref, record: plantest.Record(key), from: now, urgent: h.world.urgently(ref, old),
 		rescue: h.world.rescues(ref, old)}
 	h.uses = append(h.uses, u)
 	return u
@@ -103,7 +103,7 @@ func (h *host) begin(ref dkim.Ref, lag time.Duration) *use {
 
 // urgently reports whether a key that signs began to because another one had
 // leaked; whoever comes to it later does not wait either.
-func (w *world) urgently(ref dkim.Ref) bool {
+func (w *world) urgently(ref dkim.Ref, left *use) bool {
 	for _, h := range w.hosts {
 		for _, u := range h.uses {
 			if u.ref == ref && u.urgent {
@@ -111,8 +111,11 @@ func (w *world) urgently(ref dkim.Ref) bool {
 			}
 		}
 	}
-	return w.fleeing
+	return w.flees(left)
 }
+
+// flees reports whether signers are to leave a compromised key, or one leaves such a key from long ago.
+func (w *world) flees(left *use) bool { return w.fleeing || left != nil && w.leaked[left.ref.KeyID] }
 
 // rescues reports whether a signer that is to leave a compromised key comes to ref, which a server shows, from one whose
 // record is gone, or that no server shows which lacks the one of ref; whoever comes to it later does not wait either.
@@ -122,7 +125,7 @@ func (w *world) rescues(ref dkim.Ref, left *use) bool {
 			return true
 		}
 	}
-	if !w.fleeing || !slices.Contains(w.shown(ref.Name.String()), plantest.Record(w.backups[ref])) {
+	if !w.flees(left) || !slices.Contains(w.shown(ref.Name.String()), plantest.Record(w.backups[ref])) {
 		return false
 	}
 	if left == nil {
