@@ -50,7 +50,7 @@ func (c *Config) checkHost(domains []string,
 			}
 			said = "rspamd's configuration is as this signer has it"
 			if len(all) > 0 {
-				said = "warning: rspamd on this host does not read what dkimbot writes: " + strings.Join(all, "; ")
+				said = "warning: rspamd on this host does not read what dkimbot writes: " + strings.Join(all, " | ")
 			}
 			return ctx.Err()
 		}}}

@@ -96,26 +96,43 @@ func (s *Signer) watched(ctx context.Context) string {
 		"name the other servers in replicas, or prove switches by milter or probe; after a failover name the new primary in redis"
 }
 
-// mayWrite removes a field that does not exist from each hash, which takes the right to write there and changes
-// nothing.
+// mayWrite asks for each right that Activate and Forget need, and changes nothing: it removes a field that does not exist
+// from each hash, executes a transaction without commands, and begins one that writes into each hash, which Redis
+// forgets when the connection ends. Redis refuses a command without the right to it when the transaction takes it.
 func (s *Signer) mayWrite(ctx context.Context) error {
 	db, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	conn := db.Conn()
+	defer conn.Close()
 	absent := "dkimbot-check-" + rand.Text()
-	for _, m := range s.modules() {
-		for _, hash := range []string{m.keys, m.selectors, m.notes(), s.cfg.PubPrefix} {
-			if hash == "" {
-				continue
-			}
-			if err := db.HDel(ctx, hash, absent).Err(); err != nil {
-				return preflight.Coded(codes.NotWritable, s.fault(ctx, "write "+hash, err))
+	do := func(what string, command ...any) {
+		if err == nil {
+			if err = conn.Do(ctx, command...).Err(); err != nil {
+				err = preflight.Coded(codes.NotWritable, s.fault(ctx, what, err))
 			}
 		}
 	}
-	return nil
+	var hashes []string
+	for _, m := range s.modules() {
+		for _, hash := range []string{m.keys, m.selectors, m.notes(), s.cfg.PubPrefix} {
+			if hash != "" {
+				hashes = append(hashes, hash)
+			}
+		}
+	}
+	for _, hash := range hashes {
+		do("write "+hash, "hdel", hash, absent)
+	}
+	do("execute a transaction", "multi")
+	do("execute a transaction", "exec")
+	do("execute a transaction", "multi")
+	for _, hash := range hashes {
+		do("write "+hash, "hset", hash, absent, "")
+	}
+	return err
 }
 
 // Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key.

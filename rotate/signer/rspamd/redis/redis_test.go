@@ -279,6 +279,25 @@ func TestRefusedByRedis(t *testing.T) {
 	signertest.WantCode(t, one(ask(func(c *Config) { c.Password = settings.FromFile("/nonexistent/password") })), "", "password_file")
 	r.Do(t, "acl", "setuser", "reader", "on", ">right", "~*", "+hmget", "+info", "+hget")
 	signertest.WantCode(t, one(ask(func(c *Config) { c.Username = "reader" })), "not-writable", "+hset")
+	rights := []string{"+hmget", "+hset", "+hdel", "+multi", "+exec", "+info"}
+	for i, right := range append([]string{""}, rights...) { // as the example's page lists them; each that is missing is told
+		user := append([]string{"acl", "setuser", "less" + strconv.Itoa(i), "on", ">right", "~*"}, rights...)
+		if right != "" {
+			user = append(user, "-"+right[1:])
+		}
+		r.Do(t, user...)
+		cfg := config(r)
+		cfg.Username, cfg.Password = "less"+strconv.Itoa(i), settings.Inline("right")
+		before := r.Do(t, "hgetall", cfg.KeyPrefix) + r.Do(t, "hgetall", cfg.SelectorPrefix)
+		err := preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer",
+			Questions: New(cfg).Check([]preflight.Subject{{Name: key.Name}})}}, preflight.Usual))
+		if (err != nil) != (right != "") {
+			t.Errorf("without %q: %v", right, err)
+		}
+		if after := r.Do(t, "hgetall", cfg.KeyPrefix) + r.Do(t, "hgetall", cfg.SelectorPrefix); after != before {
+			t.Errorf("the check changed the hashes: %q, before %q", after, before)
+		}
+	}
 	r.Do(t, "set", "DKIM_WRONG", "text")
 	signertest.WantCode(t, one(ask(func(c *Config) { c.SelectorPrefix = "DKIM_WRONG" })), "", "correct the prefixes")
 	r.Do(t, "config", "set", "maxmemory", "100mb")
