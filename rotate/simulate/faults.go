@@ -53,13 +53,6 @@ func (p *part) breaks(now, until time.Time) bool {
 	return true
 }
 
-// mend ends an outage. A part that is in order keeps the end of its last one: what it showed since was seen.
-func (p *part) mend(now time.Time) {
-	if !p.up(now) {
-		p.down = now
-	}
-}
-
 // calm reports that the run is near its end: nothing fails any more, so that
 // everything must come to rest (I7).
 func (w *world) calm() bool { return !w.now.Before(w.quiet) }

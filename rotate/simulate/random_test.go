@@ -284,11 +284,11 @@ func (o *operations) rest() {
 	w := o.w
 	w.quiet = w.now
 	for _, p := range append([]*part{&w.provider, &w.vault.part, &w.store.part}, w.servers...) {
-		p.mend(w.now)
+		p.repair(w.now)
 	}
 	for _, h := range w.hosts {
-		h.mend(w.now)
-		h.mail.mend(w.now)
+		h.repair(w.now)
+		h.mail.repair(w.now)
 	}
 	w.calmDown()
 	w.runUntil(w.now.Add(10 * day)) // whatever was killed lives again
@@ -317,4 +317,11 @@ func (h *host) retire(domain string) {
 	delete(h.disk.own, domain)
 	h.heeded[domain] = h.orders + 1 // what comes late finds nobody
 	h.backups = []disk{h.disk.clone()}
+}
+
+// repair ends an outage. A part that is in order keeps the end of its last one: what it showed since was seen.
+func (p *part) repair(now time.Time) {
+	if !p.up(now) {
+		p.down = now
+	}
 }

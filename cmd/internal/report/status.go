@@ -63,17 +63,8 @@ type SignerStatus struct {
 	Unlisted bool `json:"no_longer_listed,omitempty"`
 }
 
-// NewStatus makes the document of states, and of what the configuration lists no more.
-func NewStatus(states, unlisted []rotate.State, now time.Time) StatusDocument {
-	doc := StatusDocument{FormatVersion, NewCounts(states, unlisted, now), []DomainStatus{}, NewUnlisted(unlisted)}
-	for _, st := range states {
-		doc.Domains = append(doc.Domains, newDomainStatus(st))
-	}
-	return doc
-}
-
-// WriteStatus writes what JSON writes of NewStatus, and holds one state at a time: those of very many domains fill
-// the memory. counts are those of the states.
+// WriteStatus writes the document of states, and of what the configuration lists no more, as JSON does. It holds one
+// state at a time: those of very many domains fill the memory. counts are those of the states.
 func WriteStatus(w io.Writer, counts Counts, states iter.Seq2[rotate.State, error], unlisted []rotate.State) error {
 	var shell strings.Builder
 	if err := JSON(&shell, StatusDocument{FormatVersion, counts, []DomainStatus{}, NewUnlisted(unlisted)}); err != nil {

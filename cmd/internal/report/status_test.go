@@ -3,6 +3,7 @@ package report_test
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -52,20 +53,35 @@ func each(states []rotate.State, fails error) iter.Seq2[rotate.State, error] {
 	}
 }
 
-// What is written one state at a time is what is written of all of them.
+// What is written one state at a time is what JSON writes of the whole document, and leaves out no domain.
 func TestWriteStatus(t *testing.T) {
 	unlisted := []rotate.State{{Domain: "left.example", Phase: rotate.Ready}}
 	for _, states := range [][]rotate.State{nil, some()[:1], some()} {
 		for _, left := range [][]rotate.State{nil, unlisted} {
-			var want, got bytes.Buffer
-			if err := report.JSON(&want, report.NewStatus(states, left, now)); err != nil {
+			var got, want bytes.Buffer
+			if err := report.WriteStatus(&got, report.NewCounts(states, left, now), each(states, nil), left); err != nil {
 				t.Fatal(err)
 			}
-			if err := report.WriteStatus(&got, report.NewCounts(states, left, now), each(states, nil), left); err != nil {
+			doc := report.StatusDocument{}
+			d := json.NewDecoder(bytes.NewReader(got.Bytes()))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&doc); err != nil {
+				t.Fatal(err)
+			}
+			if err := report.JSON(&want, doc); err != nil {
 				t.Fatal(err)
 			}
 			if diff := gocmp.Diff(want.String(), got.String()); diff != "" {
 				t.Error(diff)
+			}
+			if len(doc.Domains) != len(states) || len(doc.Unlisted) != len(left) {
+				t.Errorf("%d domains and %d that are not listed; want %d and %d", len(doc.Domains), len(doc.Unlisted),
+					len(states), len(left))
+			}
+			for i, d := range doc.Domains {
+				if d.Name != states[i].Domain {
+					t.Errorf("domain %d is %s; want %s", i, d.Name, states[i].Domain)
+				}
 			}
 		}
 	}

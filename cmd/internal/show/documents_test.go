@@ -39,6 +39,23 @@ func document(t *testing.T, doc any) (string, map[string]any) {
 
 var elsewhere = now.In(time.FixedZone("elsewhere", 5*3600+1800))
 
+// status is the document of states.
+func status(t *testing.T, states, unlisted []rotate.State, now time.Time) json.RawMessage {
+	t.Helper()
+	var out bytes.Buffer
+	each := func(yield func(rotate.State, error) bool) {
+		for _, st := range states {
+			if !yield(st, nil) {
+				return
+			}
+		}
+	}
+	if err := report.WriteStatus(&out, report.NewCounts(states, unlisted, now), each, unlisted); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 // Lists are never null and times are UTC, whatever the documents are made of.
 func TestDocuments(t *testing.T) {
 	saved := planfile.New(planfile.Context{Created: elsewhere, For: elsewhere},
@@ -55,14 +72,14 @@ func TestDocuments(t *testing.T) {
 			[]engine.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}},
 				Left: []rotate.Step{{NotBefore: elsewhere}}}, {Domain: "example.net"}}),
 		"empty apply": report.NewApply("id", nil),
-		"status": report.NewStatus([]rotate.State{{Domain: "example.com", DueAt: elsewhere,
+		"status": status(t, []rotate.State{{Domain: "example.com", DueAt: elsewhere,
 			Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}},
 			Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere,
 				Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}},
 			Drift: []finding.Finding{{Code: "key-missing", Since: elsewhere}}}},
 			[]rotate.State{{Domain: "gone.example",
 				Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{PublishedAt: elsewhere}}}}}, now),
-		"empty status":  report.NewStatus(nil, nil, now),
+		"empty status":  status(t, nil, nil, now),
 		"history":       report.NewHistory([]rotate.Event{{At: elsewhere}}),
 		"empty history": report.NewHistory(nil),
 		"rotate": report.NewRotate([]engine.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}},
@@ -100,7 +117,7 @@ func TestStatusRoles(t *testing.T) {
 		rotate.Replacing:     {rotate.State{Active: "s2", Draining: "s1", Selectors: both}, [3]any{"s2", nil, "s1"}},
 	} {
 		c.state.Domain, c.state.Phase = "example.com", phase
-		_, read := document(t, report.NewStatus([]rotate.State{c.state}, nil, now))
+		_, read := document(t, status(t, []rotate.State{c.state}, nil, now))
 		d := read["domains"].([]any)[0].(map[string]any)
 		if got := [3]any{d["active"], d["standby"], d["draining"]}; got != c.want || d["phase"] != string(phase) {
 			t.Errorf("%s: got %v, want %v", phase, got, c.want)
