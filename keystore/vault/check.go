@@ -23,9 +23,10 @@ func (s *Store) Check(of []preflight.Subject) []preflight.Question {
 	return []preflight.Question{
 		{What: login, Ask: func(ctx context.Context) error {
 			c, err := s.session.get(ctx)
-			if err == nil {
-				_, err = limited(ctx, s.cfg.Timeout, c.Auth().Token().LookupSelfWithContext)
+			if err != nil {
+				return s.checked(ctx, "use Vault", err)
 			}
+			_, err = limited(ctx, s.cfg.Timeout, c.Auth().Token().LookupSelfWithContext)
 			switch {
 			case status(err) != http.StatusForbidden:
 			case said(err, "invalid token"):

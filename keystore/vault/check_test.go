@@ -80,11 +80,18 @@ func TestCheckNamesTheRight(t *testing.T) {
 func TestCheckLoginAndMount(t *testing.T) {
 	srv := vaulttest.Start(t)
 	srv.Mount(t, "old", "1")
+	role, secret := srv.AppRole(t, "checked", vaulttest.Role{})
 	for title, c := range map[string]struct {
 		edit func(*vault.Config)
 		code string
 	}{
-		"wrong token":  {func(c *vault.Config) { c.Auth = token("hvs.wrong") }, "vault-login"},
+		"wrong token": {func(c *vault.Config) { c.Auth = token("hvs.wrong") }, "vault-login"},
+		"wrong secret id": {func(c *vault.Config) {
+			c.Auth = vault.AppRole{RoleID: fixed(role), SecretID: fixed("wrong")}
+		}, "vault-login"},
+		"no such method": {func(c *vault.Config) {
+			c.Auth = vault.AppRole{RoleID: fixed(role), SecretID: fixed(secret), Path: "absent"}
+		}, "vault-login"},
 		"no mount":     {func(c *vault.Config) { c.Mount = "absent" }, "vault-"},
 		"version 1":    {func(c *vault.Config) { c.Mount = "old" }, "vault-mount"},
 		"within a one": {func(c *vault.Config) { c.Mount = "secret/data" }, "vault-mount"},
@@ -102,6 +109,9 @@ func TestCheckLoginAndMount(t *testing.T) {
 				failed++
 				if !strings.HasPrefix(string(fault.CodeOf(a.Err)), c.code) || fault.HintOf(a.Err) == "" {
 					t.Errorf("code %q of %v, hint %q", fault.CodeOf(a.Err), a.Err, fault.HintOf(a.Err))
+				}
+				if login := strings.HasPrefix(a.What, "login"); login != (c.code == "vault-login") {
+					t.Errorf("%q is told of %s", a.Err, a.What)
 				}
 			}
 			if failed != 1 {

@@ -96,8 +96,8 @@ func (s *Signer) watched(ctx context.Context) string {
 		"name the other servers in replicas, or prove switches by milter or probe; after a failover name the new primary in redis"
 }
 
-// mayWrite asks for each right that Activate and Forget need, and changes nothing: it removes a field that does not exist
-// from each hash, executes a transaction without commands, and begins one that writes into each hash, which Redis
+// mayWrite asks for each right that Activate and Forget need, and changes nothing: it removes a field that does not
+// exist from each hash, executes a transaction without commands, and begins one that writes into each hash, which Redis
 // forgets when the connection ends. Redis refuses a command without the right to it when the transaction takes it.
 func (s *Signer) mayWrite(ctx context.Context) error {
 	db, err := s.open()
