@@ -38,10 +38,15 @@ func (p *Adopter) unbelievable(a rotate.Adoption) error {
 				given = k.Key.ID()
 			}
 		}
-		if given != "" && (sel.ReplacedBefore(given) || sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero()) {
+		switch {
+		case given != "" && sel.ReplacedBefore(given):
 			return fault.Refuse(codes.ReplacedKey,
-				fmt.Sprintf("adopt %s: key %s was replaced there, or reported as compromised", p.Name(s), dkim.ShortID(given)),
-				p.NewerKeystore())
+				fmt.Sprintf("adopt %s: key %s was replaced there", p.Name(s), dkim.ShortID(given)), p.NewerKeystore())
+		case given != "" && sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero():
+			return fault.Refuse(codes.ReplacedKey,
+				fmt.Sprintf("adopt %s: key %s was reported as compromised", p.Name(s), dkim.ShortID(given)),
+				"revoke it, and adopt then what is left: 'dkimbot rotate --domain "+p.Want.Name+" --compromised --selector "+s+
+					" --revoke-now'")
 		}
 		for _, v := range p.Seen.Selectors[s].Sight.Values {
 			if id := dkim.RecordKeyID(v); id != "" && id != given {

@@ -61,8 +61,11 @@ func TestBelievedAfterAReport(t *testing.T) {
 		s.Stands("s2", 2) // the state does not know it
 		s.Drift("s1", plantest.Keys()[n].ID(), "mx1", "mx2")
 		p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": n, "s2": 2}))
-		if fault.CodeOf(p.Stop) != code {
-			t.Errorf("key %d: %v", n, p.Stop)
+		if p.Stop != nil {
+			faulttest.Shown(t, p.Stop)
+		}
+		if fault.CodeOf(p.Stop) != code || code != "" && !strings.Contains(fault.HintOf(p.Stop), "--selector s1 --revoke-now'") {
+			t.Errorf("key %d: %v; %s", n, p.Stop, fault.HintOf(p.Stop))
 		}
 	}
 }

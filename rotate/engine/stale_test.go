@@ -253,7 +253,8 @@ func TestReplacedKeyIsNotBelieved(t *testing.T) {
 }
 
 // TestReportOnAStaleState: a report does not act on what an old state believes of a
-// selector.
+// selector. The key that signers use, which such a state has as the standby's, is revoked at once
+// where that was ordered for it by name, and the adoption of the other one leads out (I5, I12).
 func TestReportOnAStaleState(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
@@ -263,12 +264,33 @@ func TestReportOnAStaleState(t *testing.T) {
 	d.Asked = false
 	w.pass(8 * day)
 	w.restoreState(old)
-	for _, selectors := range [][]string{nil, {"s1"}, {"s2"}} { // they sign with s2, the standby of that state
-		res := w.order(d, rotate.Compromised{Selectors: selectors, RevokeNow: true})
+	// they sign with s2, the standby of that state
+	for _, o := range []rotate.Compromised{{}, {RevokeNow: true}, {Selectors: []string{"s1"}, RevokeNow: true},
+		{Selectors: []string{"s2"}}} {
+		res := w.order(d, o)
 		if fault.CodeOf(res.Err) != "stale-state" || w.state(d.Name).Phase != old.Phase {
-			t.Fatalf("%v; phase %s", res.Err, w.state(d.Name).Phase)
+			t.Fatalf("%+v: %v; phase %s", o, res.Err, w.state(d.Name).Phase)
 		}
 		faulttest.Shown(t, res.Err)
+	}
+	stolen := old.Selectors["s2"].Key.ID
+	w.order(d, rotate.Compromised{Selectors: []string{"s2"}, RevokeNow: true})
+	for _, v := range w.shown("s2._domainkey.example.com") {
+		if dkim.RecordKeyID(v) == stolen {
+			t.Error("the compromised key is not revoked")
+		}
+	}
+	e := w.engine()
+	a, err := keyring.InKeystore(context.Background(), e.Keys, e.Look, d.Name, d.Policy.Selectors[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Active = "s1"
+	if res := e.Adopt(context.Background(), d, a); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	if res := w.settle(d); res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "s1" {
+		t.Errorf("%s, active %s: %v", res.State.Phase, res.State.Active, res.Err)
 	}
 }
 

@@ -24,7 +24,7 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 		return nil, err
 	}
 	selectors := o.Selectors
-	if err := p.outdated(selectors); err != nil {
+	if err := p.outdated(o); err != nil {
 		return nil, err
 	}
 	if len(selectors) == 0 {
@@ -86,15 +86,22 @@ func (p *order) reportable(s string, sel *rotate.Selector) error {
 	return nil
 }
 
-// outdated refuses a report of a key of which the state is known to be older than what is in use.
-func (p *order) outdated(selectors []string) error {
+// outdated refuses a report of a key of which the state is known to be older than what is in use. A key that is named
+// and that the state knows is revoked at once where that was ordered, also where all signers use it.
+func (p *order) outdated(o rotate.Compromised) error {
+	report, now := "'dkimbot rotate --domain "+p.Want.Name+" --compromised --selector ", ""
+	if o.RevokeNow {
+		now = " --revoke-now"
+	}
 	for _, s := range p.Want.Policy.Selectors { // what the state says of it is not so
 		other := p.Want.Policy.Other(s)
-		astray := s == p.Have.Active && health.AllSign(&p.Judge, other) // signers use what the state has for the standby
-		if p.Stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s) || astray) {
+		used := s == p.Have.Active && health.AllSign(&p.Judge, other) // signers use what the state has for the standby
+		astray := used && !o.RevokeNow
+		if p.Stale(s) && (len(o.Selectors) == 0 || slices.Contains(o.Selectors, s) || astray) {
 			hint := fault.HintOf(p.StaleState(s)) + "; report the key then"
-			if !astray && !p.Stale(other) && !slices.Contains(selectors, other) {
-				hint += ", or name the other selector now with --selector"
+			left := p.Have.Active != other || o.RevokeNow // no signer can be given the key of s
+			if !astray && left && p.Standing(other) == health.Current && !slices.Contains(o.Selectors, other) {
+				hint += "; or report the key of " + other + " now: " + report + other + now + "'"
 			}
 			return &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "report a compromised key of " + p.Want.Name,
 				Err: p.StaleState(s), Hint: hint}

@@ -159,36 +159,68 @@ func TestTakenBackWithOneKey(t *testing.T) {
 	}
 }
 
-// TestReportByAnOldState: a key of which the state knows nothing is not reported, and the other selector is proposed
-// where its key is known, and was not named (I12).
+// TestReportByAnOldState: a key of which the state knows nothing is not reported; the other selector's is proposed, with
+// the command, where that report would be obeyed: its key is known, DNS shows it, and it was not named (I12).
 func TestReportByAnOldState(t *testing.T) {
 	stale := func(s *scene, selector string, n int) {
 		s.Show(selector, plantest.Record(plantest.Keys()[n]))
 		s.Hold(selector, plantest.Keys()[n].ID(), 8)
 	}
+	both := func(s *scene) { stale(s, "s2", 3) }
+	standby := func(s *scene) { *s = *plantest.Ready(); stale(s, "s2", 3) }
 	for title, c := range map[string]struct {
-		both     bool
-		named    []string
-		proposes bool
+		change   func(s *scene)
+		report   rotate.Compromised
+		proposes string
+		accepted bool
 	}{
-		"no selector is named": {false, nil, true},
-		"it is named":          {false, []string{"s1"}, true},
-		"both are named":       {false, []string{"s1", "s2"}, false},
-		"both are unknown":     {true, nil, false},
-		"both are, one named":  {true, []string{"s1"}, false},
+		"no selector is named":      {nil, rotate.Compromised{}, "--compromised --selector s2'", false},
+		"it is named":               {nil, rotate.Compromised{Selectors: []string{"s1"}}, "--compromised --selector s2'", false},
+		"at once":                   {nil, rotate.Compromised{RevokeNow: true}, "--selector s2 --revoke-now'", false},
+		"both are named":            {nil, rotate.Compromised{Selectors: []string{"s1", "s2"}}, "", false},
+		"both are unknown":          {both, rotate.Compromised{}, "", false},
+		"both are, one named":       {both, rotate.Compromised{Selectors: []string{"s1"}}, "", false},
+		"DNS shows no other record": {func(s *scene) { s.Show("s2") }, rotate.Compromised{}, "", false},
+		"the keystore holds another of the other": {func(s *scene) { s.Show("s2"); s.Hold("s2", plantest.Keys()[3].ID(), 8) },
+			rotate.Compromised{RevokeNow: true}, "", false},
+		"all sign with the other":            {useOther, rotate.Compromised{}, "", false},
+		"all do, and it is named":            {useOther, rotate.Compromised{Selectors: []string{"s2"}}, "", false},
+		"all do, at once":                    {useOther, rotate.Compromised{RevokeNow: true}, "--selector s2 --revoke-now'", false},
+		"all do, and it is named, at once":   {useOther, rotate.Compromised{Selectors: []string{"s2"}, RevokeNow: true}, "", true},
+		"the standby is unknown":             {standby, rotate.Compromised{}, "", false}, // none can leave s1
+		"the standby is unknown, at once":    {standby, rotate.Compromised{RevokeNow: true}, "--selector s1 --revoke-now'", false},
+		"the standby is, and s1 named":       {standby, rotate.Compromised{Selectors: []string{"s1"}}, "", true},
+		"the other is named, which is known": {nil, rotate.Compromised{Selectors: []string{"s2"}}, "", true},
 	} {
 		s := plantest.Ready()
 		stale(s, "s1", 2)
-		if c.both {
-			stale(s, "s2", 3)
+		if c.change != nil {
+			c.change(s)
 		}
-		_, _, err := ordered(s, rotate.Compromised{Selectors: c.named})
-		proposes := strings.Contains(fault.HintOf(err), "or name the other selector now")
-		if fault.CodeOf(err) != codes.StaleState || proposes != c.proposes {
+		st, _, err := ordered(s, c.report)
+		if accepted := err == nil && st.Leaked(append(c.report.Selectors, "s1")[0]); accepted != c.accepted {
+			t.Errorf("%s: accepted: %t, %v", title, accepted, err)
+		} else if accepted {
+			continue
+		}
+		_, proposed, _ := strings.Cut(fault.HintOf(err), "report the key then")
+		if fault.CodeOf(err) != codes.StaleState || !strings.Contains(proposed, c.proposes) || c.proposes == "" && proposed != "" {
 			t.Errorf("%s: %v; %s", title, err, fault.HintOf(err))
+		}
+		if c.proposes == "" {
+			continue
+		}
+		// what is proposed is obeyed
+		other := strings.Fields(proposed[strings.Index(proposed, "--selector"):])[1]
+		report := rotate.Compromised{Selectors: []string{strings.Trim(other, "'")}, RevokeNow: c.report.RevokeNow}
+		if _, _, err := ordered(s, report); err != nil {
+			t.Errorf("%s: the proposal is refused: %v", title, err)
 		}
 	}
 }
+
+// useOther has every signer sign with what the state has for the standby.
+func useOther(s *scene) { s.Drift("s2", plantest.Keys()[1].ID(), "mx1", "mx2") }
 
 // TestTakenBackAfterAMove: a domain that was purged and is taken back begins anew: it is in no move, and no way leads back
 // to the selectors that it had before one, whose records people may have removed (I2).
