@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -118,6 +119,10 @@ func TestBackByPolicy(t *testing.T) {
 func TestBackFromAMove(t *testing.T) {
 	rotated := moved()
 	rotated.Have.Selectors["b"].Key.Replaced, rotated.Have.Selectors["b"].Key.StoredAt = true, rotated.Now
+	rotated.Have.Selectors["b"].LastUsedAt = rotated.Now.Add(-time.Hour)
+	inPlace, missing := moved(), moved() // the standby's key took the place of somebody's record, and is not made yet
+	inPlace.Have.Selectors["b"].Key.Replaced, inPlace.Have.Selectors["b"].Key.StoredAt = true, rotated.Now
+	missing.Have.Selectors["b"].Key = nil
 	for title, c := range map[string]struct {
 		scene   *scene
 		signers []string
@@ -129,6 +134,8 @@ func TestBackFromAMove(t *testing.T) {
 		"after it, one signer":    {moved(), []string{"mx1"}, codes.NotAtRest},
 		"an unknown signer":       {moved(), []string{"mx9"}, codes.UnknownSigner},
 		"after a rotation":        {rotated, nil, codes.NothingToRollBack},
+		"another key in place":    {inPlace, nil, ""},
+		"no other key":            {missing, nil, ""},
 	} {
 		record := c.scene.Have.Earlier["s1"].Key.Record
 		c.scene.Seen.Left = map[string]rotate.RecordSeen{"s1": {Sight: rotate.Sight{Complete: true, Values: []string{record}}}}
