@@ -53,7 +53,9 @@ func (a *App) checkDomains(ctx context.Context, domains []rotate.Domain,
 	for _, name := range slices.Sorted(maps.Keys(signers)) {
 		parts = append(parts, *signers[name])
 	}
-	return append(preflight.Ask(ctx, parts, preflight.Usual), unasked...)
+	// as many at once as in a rotation: what many domains ask a signer meanwhile is one question to its host
+	together := preflight.Limits{Parallel: 2 * workers, Each: preflight.Usual.Each}
+	return append(preflight.Ask(ctx, parts, together), unasked...)
 }
 
 // planned is the plan of a domain, made once for all that is asked about it.

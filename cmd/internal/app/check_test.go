@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -109,6 +110,48 @@ domains: [{ name: example.test, provider: lab, signers: [mx1] }]
 		if s.Zone == "" {
 			t.Errorf("the zone of %s is not known", s.Name)
 		}
+	}
+}
+
+// TestCheckAsksASignerForMany: what a thousand domains are signed with are few questions to their signer: behind ssh each
+// is a connection.
+func TestCheckAsksASignerForMany(t *testing.T) {
+	dir := t.TempDir()
+	asked := filepath.Join(dir, "asked")
+	script := "#!/bin/sh\ngrep -q '\"active\"' && echo >> " + asked + "\nsleep 0.5\necho '{\"active\":{}}'\n"
+	text := "state: { path: state.db }\nkeystore: { path: keys }\nproviders: { lab: { driver: zonefile, dir: . } }\n" +
+		"signers: { mx1: { driver: exec, command: [" + filepath.Join(dir, "ask") + "] } }\nverify: { mode: none }\ndomains:\n"
+	for i := range 500 {
+		text += fmt.Sprintf("- { name: d%03d.example.test, zone: example.test, provider: lab, signers: [mx1] }\n", i)
+	}
+	zone := "$ORIGIN example.test.\n$TTL 60\n@ SOA ns h 1 3600 600 604800 60\n@ NS ns\nns A 127.0.0.1\n"
+	for name, text := range map[string]string{"ask": script, "dkimbot.yaml": text, "example.test.zone": zone} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(filepath.Join(dir, "dkimbot.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var domains []rotate.Domain
+	for _, d := range cfg.Domains {
+		domains = append(domains, d.Domain)
+	}
+	answers, err := Check(t.Context(), cfg, domains, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range answers {
+		if a.Err != nil {
+			t.Errorf("%s %s: %v", a.Name, a.What, a.Err)
+		}
+	}
+	if said, err := os.ReadFile(asked); err != nil || len(said) < 2 || len(said) > 12 {
+		t.Errorf("500 domains were asked about in %d questions: %v", len(said), err)
 	}
 }
 
