@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -17,32 +19,30 @@ const maxAnswer = 1 << 20
 
 var errLarge = errors.New("the answer is larger than 1 MiB")
 
-// bounded fails while an answer is read that is larger than maxAnswer.
+// bounded reads an answer whole, up to maxAnswer, before it hands it on: Vault's client ends the request
+// of a raw write before its answer's body has been read, and a body that comes a moment after the head, as through many proxies,
+// would be lost.
 type bounded struct{ http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = &boundedBody{resp.Body, maxAnswer}
+	if err != nil {
+		return resp, err
 	}
-	return resp, err
+	body := resp.Body
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err == nil && len(text) > maxAnswer {
+		text, err = text[:maxAnswer], errLarge
+	}
+	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(text), failing{err}))
+	return resp, nil
 }
 
-type boundedBody struct {
-	io.ReadCloser
-	left int
-}
+// failing is the end of an answer: the error with which it was cut off, or none.
+type failing struct{ err error }
 
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if len(p) > b.left+1 { // one octet more says an answer that is too large
-		p = p[:b.left+1]
-	}
-	n, err := b.ReadCloser.Read(p)
-	if b.left -= n; b.left < 0 {
-		return n - 1, errLarge
-	}
-	return n, err
-}
+func (f failing) Read([]byte) (int, error) { return 0, cmp.Or(f.err, io.EOF) }
 
 // bound makes conf's client bound what it reads.
 func bound(conf *api.Config, tr *http.Transport) {

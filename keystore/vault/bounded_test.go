@@ -8,10 +8,13 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/keystore/vault"
+	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -46,6 +49,38 @@ func TestEndlessAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBodyComesLater guards I6: a proxy may pass an answer's body on a moment after its head. What Vault has
+// stored is known as stored.
+func TestBodyComesLater(t *testing.T) {
+	srv := vaulttest.Start(t)
+	p := between(t, srv)
+	p.set(func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool {
+		forward.ServeHTTP(&parted{ResponseWriter: w}, r)
+		return true
+	})
+	cfg := rootConfig(srv)
+	cfg.Address = p.URL
+	ks := open(t, cfg)
+	wantKey(t, ks, 0, put(t, ks, 0), 1)
+	if err := ks.Destroy(t.Context(), name, 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// parted sends the head of an answer at once, and the body after a while.
+type parted struct {
+	http.ResponseWriter
+	once sync.Once
+}
+
+func (w *parted) Write(b []byte) (int, error) {
+	w.once.Do(func() {
+		w.ResponseWriter.(http.Flusher).Flush()
+		time.Sleep(20 * time.Millisecond) // what a proxy takes
+	})
+	return w.ResponseWriter.Write(b)
 }
 
 // TestSocketAnswers: a Vault at a UNIX socket is asked there.
