@@ -74,6 +74,9 @@ func oneGauge(name, help string) prometheus.Gauge {
 // that somebody asks. Call it once.
 func (m *Metrics) Register(read func(context.Context) (Fleet, error), notices func() int, log *slog.Logger) {
 	m.reloadedAt.SetToCurrentTime()
+	for _, outcome := range []string{"done", "refused"} {
+		m.reloads.WithLabelValues(outcome) // Prometheus sees no increase in a series that begins with 1
+	}
 	m.fleet = newFleetCache(read, log)
 	m.registry.MustRegister(&fleetCollector{m.fleet}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dkimbot_notices_waiting", Help: "Notices that are yet to be delivered."},

@@ -159,6 +159,12 @@ func TestEachMetricMoves(t *testing.T) {
 	m, fleet, waiting, now := NewMetrics("1.2.3"), Fleet{}, 0, time.Now()
 	m.Register(func(context.Context) (Fleet, error) { return fleet, nil }, func() int { return waiting }, quiet)
 	before := values(t, m)
+	for _, outcome := range []string{"done", "refused"} {
+		// DkimbotConfigRefused counts increases, and there is none in a series that begins with 1
+		if _, there := before["config_reloads_total{outcome="+outcome+"}"]; !there {
+			t.Errorf("there is no series of reloads that end with %s before the first of them", outcome)
+		}
+	}
 	use(m, nil)
 	use(m, errRefused)
 	fleet, waiting = added(fleetAt(now), now), 7
