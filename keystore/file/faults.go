@@ -71,7 +71,7 @@ func explain(what, dir string, err error) error {
 		f.Code = codes.DamagedKey
 		f.Hint = "restore the file from a backup; if there is none, move it away and let dkimbot make a new key"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		f.Kind, f.Hint = fault.Transient, "run it again; it was interrupted, or its time ran out"
+		f.Kind, f.Hint = fault.Transient, fault.RunAgain
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		f.Kind = fault.Transient
 		f.Hint = "nothing was stored; free space on the file system that holds " + dir

@@ -67,7 +67,7 @@ func said(err error, text string) bool {
 // explain makes a fault of an error about name's secret.
 func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err error) error {
 	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err,
-		Hint: "run it again; it was interrupted, or its time ran out"}
+		Hint: fault.RunAgain}
 	at := s.path("", name)
 	of := &versionError{}
 	errors.As(err, &of)

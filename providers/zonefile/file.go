@@ -207,7 +207,7 @@ func ioFault(what string, err error) error {
 	case errors.As(err, &held):
 		return fault.Temporary(what, err, "try again; if it does not pass, look for the process: fuser -v on the lock")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted(what, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Lasting(what, err, "create the zone file, or correct dir of the provider or zone of the domain")
 	case errors.As(err, &refused):

@@ -80,6 +80,12 @@ func Temporary(what string, err error, hint string) error {
 	return &Error{Kind: Transient, What: what, Err: err, Hint: hint}
 }
 
+// RunAgain is the hint where the program was asked to stop, or its time ran out.
+const RunAgain = "run it again; it was interrupted, or its time ran out"
+
+// Interrupted reports what was not done because a context ended; err is its cause.
+func Interrupted(what string, err error) error { return Temporary(what, err, RunAgain) }
+
 // Lasting reports an error that stays until a person acts.
 func Lasting(what string, err error, hint string) error {
 	return &Error{Kind: Permanent, What: what, Err: err, Hint: hint}

@@ -19,13 +19,13 @@ type Batch struct {
 	domains map[string]bool   // all that were given
 }
 
-// NewBatch takes the keys that have a sound name, and that check, which may be nil, finds nothing wrong with.
+// NewBatch takes the keys that have a valid name, and that check, which may be nil, finds nothing wrong with.
 func NewBatch(signer string, keys []dkim.SigningKey, check func(dkim.SigningKey) error) *Batch {
 	b := &Batch{Signer: signer, Failed: map[string]error{}, domains: map[string]bool{}}
 	seen := map[string]dkim.SigningKey{}
 	for _, k := range keys {
 		b.domains[k.Domain] = true
-		err := b.sound(k)
+		err := b.valid(k)
 		if err == nil && check != nil {
 			err = check(k)
 		}
@@ -48,7 +48,7 @@ func NewBatch(signer string, keys []dkim.SigningKey, check func(dkim.SigningKey)
 // What says what is done for a key.
 func (b *Batch) What(n dkim.Name) string { return fmt.Sprintf("activate %s on signer %s", n, b.Signer) }
 
-func (b *Batch) sound(k dkim.SigningKey) error {
+func (b *Batch) valid(k dkim.SigningKey) error {
 	if err := k.Name.Check(); err != nil {
 		return fault.Lasting("activate a key on signer "+b.Signer, err,
 			"correct the domain or selector in the configuration")

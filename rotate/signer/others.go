@@ -25,7 +25,7 @@ type Reloads interface {
 }
 
 // Others knows what dkimbot has made the other domains of a signer sign with. A daemon that keeps its files in memory
-// goes on with what they said when it read them. A reload for one domain would take up whatever has become of the
+// continues with what they said when it read them. A reload for one domain would take up whatever has become of the
 // lines of the others since: their mail would be unsigned, or signed with a key that is gone (I1). It is safe for
 // concurrent use.
 type Others struct {

@@ -21,7 +21,7 @@ import (
 func Prove(ctx context.Context, key dkim.SigningKey, value string) error {
 	what := "test the key of " + key.Name.String() + " against its live record"
 	if err := ctx.Err(); err != nil {
-		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted(what, err)
 	}
 	if key.Key == nil {
 		return &fault.Error{Kind: fault.Permanent, What: what, Err: errors.New("there is no key"),

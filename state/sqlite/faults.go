@@ -30,7 +30,7 @@ func broken(path, attempt string, err error) error {
 		err = cutShort{err}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted(what, err)
 	}
 	var e *driver.Error
 	if !errors.As(err, &e) {

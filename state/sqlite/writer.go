@@ -53,8 +53,7 @@ func (w *writer) close() error { return w.db.Close() }
 func (w *writer) write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
 	c := &change{do: do, done: make(chan struct{})}
 	if ctx.Err() != nil {
-		return fault.Temporary("write to the state database "+w.path, ctx.Err(),
-			"run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted("write to the state database "+w.path, ctx.Err())
 	}
 	w.mu.Lock()
 	w.queue = append(w.queue, c)
@@ -68,8 +67,7 @@ func (w *writer) write(ctx context.Context, do func(context.Context, *sql.Tx) er
 			w.turn <- struct{}{}
 		case <-ctx.Done():
 			if w.withdraw(c) {
-				return fault.Temporary("write to the state database "+w.path, ctx.Err(),
-					"run it again; it was interrupted, or its time ran out")
+				return fault.Interrupted("write to the state database "+w.path, ctx.Err())
 			}
 			<-c.done
 			return c.err

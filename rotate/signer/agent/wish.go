@@ -167,7 +167,7 @@ func (s *Signer) await(ctx context.Context, v *view, keys []dkim.SigningKey) err
 		err = s.clock.Sleep(ctx, min(max(v.report.Poll/8, 20*time.Millisecond), 2*time.Second))
 		if err = cmp.Or(err, context.Cause(ctx)); err != nil {
 			return fault.Temporary("wait for the report of agent "+s.cfg.Agent, err,
-				"run it again; it was interrupted, or its time ran out, and what was asked for stays so")
+				fault.RunAgain+", and what was asked for stays so")
 		}
 		if err := s.hear(ctx, v); err != nil {
 			return err

@@ -85,7 +85,7 @@ func (s *Signer) release(t *tables, keys []dkim.Ref) map[string]error {
 func (s *Signer) dropSigning(ctx context.Context, refs []dkim.Ref, failed map[string]error) ([]dkim.Ref, error) {
 	var domains []string
 	for _, ref := range refs {
-		if len(s.kept(ref.Name)) > 0 {
+		if len(s.store.Kept(ref.Name)) > 0 {
 			domains = append(domains, ref.Domain)
 		}
 	}

@@ -16,11 +16,7 @@ import (
 
 // prove asks the daemon about every key and returns the findings that are not a proof.
 func (s *Signer) prove(ctx context.Context, b *signer.Batch, patience time.Duration) map[string]milter.Finding {
-	wants := make([]milter.Want, len(b.Keys))
-	for i, k := range b.Keys {
-		wants[i] = milter.Want{Name: k.Name, Key: k.Key.Public()}
-	}
-	return s.socket.Prove(ctx, wants, patience)
+	return s.socket.Asked().Prove(ctx, milter.Wants(b.Keys), patience)
 }
 
 // signedBefore returns the domains that the daemon may sign now: those with a line of ours, and of the others those

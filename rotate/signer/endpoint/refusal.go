@@ -86,7 +86,7 @@ func (c *Client) unanswered(ctx, once context.Context, call Call, login Login, e
 	check := (*tls.CertificateVerificationError)(nil)
 	switch {
 	case ctx.Err() != nil:
-		return fault.Temporary(call.What, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted(call.What, context.Cause(ctx))
 	case errors.As(err, &check):
 		return fault.Lasting(call.What, fmt.Errorf("the certificate of %s: %w", c.Host(), err),
 			"name the authority that signed it as ca_file, or correct the host in url")

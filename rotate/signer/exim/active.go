@@ -2,9 +2,7 @@ package exim
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -29,19 +27,12 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err != nil {
 		return nil, s.store.Fault("read table "+s.cfg.Table, err)
 	}
-	lines, active, failed := entries(data), map[string]dkim.Ref{}, map[string]error{}
-	for _, domain := range domains {
-		if err := ctx.Err(); err != nil {
-			return nil, fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
-				"run it again; it was interrupted, or its time ran out")
-		}
-		ref, err := s.signs(domain, lines[domain])
-		switch {
-		case err != nil:
-			failed[domain] = err
-		case ref.KeyID != "":
-			active[domain] = ref
-		}
+	lines := entries(data)
+	active, failed, err := signer.Signing(ctx, s.cfg.Name, domains, func(domain string) (dkim.Ref, error) {
+		return s.signs(domain, lines[domain])
+	})
+	if err != nil {
+		return nil, err
 	}
 	return active, signer.Partial(failed, len(domains))
 }
@@ -80,19 +71,9 @@ func (s *Signer) signs(domain, value string) (dkim.Ref, error) {
 
 // keyID reads the id of the key that privkey names, or holds itself; "" means that Exim can't sign with it.
 func (s *Signer) keyID(privkey string) (string, error) {
-	data := []byte(privkey)
-	if strings.HasPrefix(privkey, "/") {
-		var err error
-		switch data, err = keyfiles.ReadKey(privkey); {
-		case errors.Is(err, fs.ErrNotExist):
-			return "", nil
-		case err != nil:
-			return "", s.store.Fault("read key file "+privkey, err)
-		}
+	if !strings.HasPrefix(privkey, "/") {
+		return keyfiles.KeyIDIn([]byte(privkey)), nil
 	}
-	key, err := dkim.ParseForeignKey(data)
-	if weak := (*dkim.WeakKeyError)(nil); errors.As(err, &weak) {
-		return weak.Public.ID(), nil
-	}
-	return key.ID(), nil
+	key, err := s.store.PublicAt(privkey)
+	return key.ID(), err
 }

@@ -118,7 +118,7 @@ func (s *Signer) putInForce(ctx context.Context, f *file, keys []dkim.SigningKey
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fault.Temporary("write "+s.path(), context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted("write "+s.path(), context.Cause(ctx))
 	}
 	data, err := f.bytes()
 	if err != nil {

@@ -28,19 +28,11 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err != nil {
 		return nil, err
 	}
-	active, failed := map[string]dkim.Ref{}, map[string]error{}
-	for _, domain := range domains {
-		if err := ctx.Err(); err != nil {
-			return nil, fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
-				"run it again; it was interrupted, or its time ran out")
-		}
-		ref, err := s.signs(o, domain)
-		switch {
-		case err != nil:
-			failed[domain] = err
-		case ref.KeyID != "":
-			active[domain] = ref
-		}
+	active, failed, err := signer.Signing(ctx, s.cfg.Name, domains, func(domain string) (dkim.Ref, error) {
+		return s.signs(o, domain)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return active, signer.Partial(failed, len(domains))
 }

@@ -42,8 +42,7 @@ func (s *Store) WriteAll(ctx context.Context, keys []dkim.SigningKey) (wrote map
 	}
 	g.Wait()
 	if err := ctx.Err(); err != nil {
-		return nil, nil, fault.Temporary("write key files for signer "+s.Signer, context.Cause(ctx),
-			"run it again; it was interrupted, or its time ran out")
+		return nil, nil, fault.Interrupted("write key files for signer "+s.Signer, context.Cause(ctx))
 	}
 	return wrote, failed, nil
 }

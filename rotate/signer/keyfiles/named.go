@@ -46,14 +46,37 @@ func (d *Dir) held(f *os.File) (h Held, err error) {
 	return Held{KeyID: KeyIDIn(data), Modified: info.ModTime()}, nil
 }
 
-// KeyIDIn returns the id of the key that a file's text is, "" for none; a weak key has one, too.
-func KeyIDIn(data []byte) string {
+// PublicIn returns the public half of the key that a file's text is, zero for none. A weak key has one, too: a program
+// may sign with it, though dkimbot does not.
+func PublicIn(data []byte) dkim.PublicKey {
 	key, err := dkim.ParseForeignKey(data)
 	if weak := (*dkim.WeakKeyError)(nil); errors.As(err, &weak) {
-		return weak.Public.ID()
+		return weak.Public
 	}
-	return key.ID()
+	return key.Public()
 }
+
+// ReadPublic returns the public half of the key in a file, as PublicIn does. A file that is missing is an error.
+func ReadPublic(path string) (dkim.PublicKey, error) {
+	data, err := ReadKey(path)
+	return PublicIn(data), err
+}
+
+// PublicAt returns the public half of the key in a file that the program is to read: zero, too, where there is no such
+// file, since the program can't sign with it.
+func (s *Store) PublicAt(path string) (dkim.PublicKey, error) {
+	key, err := ReadPublic(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return dkim.PublicKey{}, nil
+	}
+	if err != nil {
+		return dkim.PublicKey{}, s.Fault("read key file "+path, err)
+	}
+	return key, nil
+}
+
+// KeyIDIn returns the id of the key that a file's text is, "" for none.
+func KeyIDIn(data []byte) string { return PublicIn(data).ID() }
 
 // PutNamed replaces the file of this name by the text of a key, in one instant, with that time of change. may says
 // whether the key that stands there may go; where it holds the key already only owner and mode are corrected.

@@ -3,6 +3,7 @@ package keyfiles
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -41,14 +42,29 @@ func (s *Store) step(operation string) error {
 	return s.Step(operation)
 }
 
+// ending is that of the files' names.
+const ending = ".private"
+
 // name returns where a key lives below the key directory. The key id in
 // it makes a new key a new file.
 func name(ref dkim.Ref) string {
-	return path.Join(ref.Domain, ref.Selector+"-"+ref.KeyID[:8]+".private")
+	return path.Join(ref.Domain, ref.Selector+"-"+ref.KeyID[:8]+ending)
 }
 
 // File returns the path of a key's file.
 func (s *Store) File(ref dkim.Ref) string { return filepath.Join(s.Path, name(ref)) }
+
+// Kept returns the files that stand in the key directory for a selector, whatever keys they hold.
+func (s *Store) Kept(n dkim.Name) (out []string) {
+	dir := filepath.Join(s.Path, n.Domain)
+	files, _ := os.ReadDir(dir)
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), n.Selector+"-") && strings.HasSuffix(f.Name(), ending) {
+			out = append(out, filepath.Join(dir, f.Name()))
+		}
+	}
+	return out
+}
 
 // Open checks that the program will accept keys below the key directory and
 // makes it when it is missing.

@@ -134,7 +134,7 @@ func (s *Signer) validate(ctx context.Context, t *table) error {
 		err, hint = errors.Join(err, back), "put the file back by hand: mail may be turned away"
 	}
 	if ctx.Err() != nil {
-		return fault.Temporary(what, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted(what, context.Cause(ctx))
 	}
 	return fault.Lasting(what, err, hint)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -24,9 +23,8 @@ const defaultDir = "/opt/kumomta/etc/dkim"
 // that the file does not name, or that has no key, is left out. One that is signed twice in its own name, or whose
 // key can't be read, fails by itself.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
-	active, failed := map[string]dkim.Ref{}, map[string]error{}
 	if len(domains) == 0 {
-		return active, nil
+		return map[string]dkim.Ref{}, nil
 	}
 	if err := s.knowsReader(); err != nil {
 		return nil, err
@@ -35,18 +33,11 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err != nil {
 		return nil, err
 	}
-	for _, domain := range domains {
-		if err := ctx.Err(); err != nil {
-			return nil, fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
-				"run it again; it was interrupted, or its time ran out")
-		}
-		ref, err := s.signs(ctx, d, domain)
-		switch {
-		case err != nil:
-			failed[domain] = err
-		case ref.KeyID != "":
-			active[domain] = ref
-		}
+	active, failed, err := signer.Signing(ctx, s.cfg.Name, domains, func(domain string) (dkim.Ref, error) {
+		return s.signs(ctx, d, domain)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return active, signer.Partial(failed, len(domains))
 }
@@ -78,14 +69,8 @@ func (s *Signer) signs(ctx context.Context, d document, domain string) (dkim.Ref
 // keyID reads the id of the key at a place; "" means that KumoMTA can't sign with it.
 func (s *Signer) keyID(ctx context.Context, place string) (string, error) {
 	if s.cfg.Keys != inVault {
-		switch data, err := keyfiles.ReadKey(place); {
-		case errors.Is(err, fs.ErrNotExist):
-			return "", nil
-		case err != nil:
-			return "", s.store.Fault("read key file "+place, err)
-		default:
-			return keyfiles.KeyIDIn(data), nil
-		}
+		key, err := s.store.PublicAt(place)
+		return key.ID(), err
 	}
 	if s.vault == nil {
 		return "", fault.Lasting("reach Vault for signer "+s.cfg.Name, errors.New("the keystore is not in Vault"),

@@ -40,7 +40,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 }
 
 // unlisted warns of a data file that is missing: KumoMTA refuses to start with one that is listed and not there, so it
-// does not read it yet, and would go on signing as it does.
+// does not read it yet, and would continue to sign as it does.
 func (s *Signer) unlisted() string {
 	if _, err := os.Stat(s.cfg.File); !errors.Is(err, fs.ErrNotExist) {
 		return ""

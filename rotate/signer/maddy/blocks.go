@@ -62,7 +62,7 @@ func parse(data []byte) (entries, error) {
 func (e entries) take(head, path, end string) bool {
 	words := strings.Split(head, " ")
 	pattern, ok := strings.CutPrefix(path, "\tkey_path ")
-	if !ok || end != "}" || len(words) < 4 || words[0] != "dkim" || words[len(words)-1] != "{" || !sound(pattern) {
+	if !ok || end != "}" || len(words) < 4 || words[0] != "dkim" || words[len(words)-1] != "{" || !written(pattern) {
 		return false
 	}
 	selector := words[len(words)-2]
@@ -76,8 +76,8 @@ func (e entries) take(head, path, end string) bool {
 	return true
 }
 
-// sound reports whether a pattern is of those that dkimbot writes.
-func sound(pattern string) bool {
+// written reports whether a pattern is of those that dkimbot writes.
+func written(pattern string) bool {
 	rest, ok := strings.CutSuffix(pattern, ".key")
 	at := strings.LastIndex(rest, ".")
 	if !ok || at < 0 || !strings.HasPrefix(pattern, "/") || !strings.HasSuffix(rest[:at], names) {

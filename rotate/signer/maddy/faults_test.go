@@ -183,7 +183,7 @@ func TestOthers(t *testing.T) {
 	if err := os.Rename(manual, manual+".kept"); err != nil {
 		t.Fatal(err)
 	}
-	if active, err = s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"].KeyID != unknownKey {
+	if active, err = s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"].KeyID != milter.UnknownKey {
 		t.Errorf("Active: %v, %v", active, err)
 	}
 	if err := os.Mkdir(manual, 0o700); err != nil {

@@ -14,11 +14,7 @@ import (
 // prove asks maddy about every key and returns the findings that are not a proof.
 func (s *Signer) prove(ctx context.Context, in *inbox, b *signer.Batch,
 	patience time.Duration) map[string]milter.Finding {
-	wants := make([]milter.Want, len(b.Keys))
-	for i, k := range b.Keys {
-		wants[i] = milter.Want{Name: k.Name, Key: k.Key.Public()}
-	}
-	return in.asked().Prove(ctx, wants, patience)
+	return in.asked().Prove(ctx, milter.Wants(b.Keys), patience)
 }
 
 // signed returns the domains that maddy signs now, whatever with. It is an error when it can't be asked.

@@ -63,7 +63,7 @@ func (s *Signer) Forget(ctx context.Context, refs []dkim.Ref) error {
 			failed[ref.Domain] = err
 		}
 		if ctx.Err() != nil {
-			return fault.Temporary(what, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+			return fault.Interrupted(what, context.Cause(ctx))
 		}
 	}
 	return signer.Partial(failed, len(refs))

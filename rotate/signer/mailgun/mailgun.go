@@ -57,8 +57,7 @@ func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
 // call makes a request when it is its turn.
 func (s *Signer) call(ctx context.Context, c endpoint.Call) (endpoint.Answer, error) {
 	if err := s.pace.Wait(ctx); err != nil {
-		return endpoint.Answer{}, fault.Temporary(c.What, cmp.Or(context.Cause(ctx), err),
-			"run it again; it was interrupted, or its time ran out")
+		return endpoint.Answer{}, fault.Interrupted(c.What, cmp.Or(context.Cause(ctx), err))
 	}
 	return s.client.Do(ctx, c)
 }

@@ -3,11 +3,13 @@ package milter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // connections is how many the milter is asked through at once.
@@ -28,7 +30,8 @@ type Asked struct {
 	Dial func(ctx context.Context) (Conversation, error)
 }
 
-func (s Socket) asked() Asked {
+// Asked returns what asks the milter that listens there.
+func (s Socket) Asked() Asked {
 	return Asked{func(ctx context.Context) (Conversation, error) {
 		p, err := s.dial(ctx)
 		if err != nil {
@@ -61,13 +64,68 @@ func (a Answer) MadeWith(key dkim.PublicKey) error {
 	return verify(a.Signatures[0], a.Header, a.Domain, key)
 }
 
-// Ask gives the milter a message of each domain. heard is called for each answer, from several goroutines at
-// once. When the milter does not answer, the rest is not asked about: those domains and the error are returned.
-func (s Socket) Ask(ctx context.Context, domains []string, heard func(Answer)) (silent []string, err error) {
-	return s.asked().Ask(ctx, domains, heard)
+// UnknownKey stands for the id of a key that signs and that is in no file where it was looked for: it is none of those
+// that dkimbot gave to this signer.
+const UnknownKey = "unknown"
+
+// Key says which key made the first signature of the domain: one of those that public reads at these places, or
+// UnknownKey. A place that holds no key is passed over. Where none fits and a place can't be read, that is the error.
+// There must be a signature.
+func (a Answer) Key(places []string, public func(place string) (dkim.PublicKey, error)) (dkim.Ref, error) {
+	ref := dkim.Ref{Name: dkim.Name{Domain: a.Domain, Selector: a.Selectors()[0]}, KeyID: UnknownKey}
+	var unread error
+	for _, place := range places {
+		key, err := public(place)
+		switch {
+		case err != nil:
+			unread = errors.Join(unread, err)
+		case !key.IsZero() && a.MadeWith(key) == nil:
+			ref.KeyID = key.ID()
+			return ref, nil
+		}
+	}
+	if unread != nil {
+		return dkim.Ref{}, fmt.Errorf("it signs with selector %s, and a key that may be in use can't be read: %w",
+			ref.Selector, unread)
+	}
+	return ref, nil
 }
 
-// Ask has a message of each domain signed, as [Socket.Ask] does.
+// Active asks about each domain, and returns what each is signed with. identify says that of an answer: a zero Ref
+// leaves the domain out, an error fails that domain alone. It may be called from several goroutines at once. silent
+// makes a fault of the reason why a domain got no answer.
+func (s Asked) Active(ctx context.Context, domains []string, identify func(Answer) (dkim.Ref, error),
+	silent func(error) error) (active map[string]dkim.Ref, failed map[string]error) {
+	var mu sync.Mutex
+	active, failed = map[string]dkim.Ref{}, map[string]error{}
+	unheard, down := s.Ask(ctx, domains, func(a Answer) {
+		ref, err := identify(a)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err != nil:
+			failed[a.Domain] = err
+		case ref != dkim.Ref{}:
+			active[a.Domain] = ref
+		}
+	})
+	for _, domain := range unheard {
+		failed[domain] = silent(down)
+	}
+	return active, failed
+}
+
+// Silent is the fault of something that was asked, and from which no answer came because of err. what says who was asked
+// for what, and hint what to look at.
+func Silent(ctx context.Context, what string, err error, hint string) error {
+	if ctx.Err() != nil {
+		return fault.Interrupted(what, context.Cause(ctx))
+	}
+	return fault.Temporary(what, fmt.Errorf("it does not answer: %w", err), hint)
+}
+
+// Ask has a message of each domain signed. heard is called for each answer, from several goroutines at once. When no
+// answer comes, the rest is not asked about: those domains and the error are returned.
 func (s Asked) Ask(ctx context.Context, domains []string, heard func(Answer)) (silent []string, err error) {
 	q := &inquiry{Asked: s, queue: domains, heard: heard}
 	var wg sync.WaitGroup

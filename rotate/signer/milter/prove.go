@@ -40,13 +40,17 @@ type Want struct {
 	Key dkim.PublicKey
 }
 
-// Prove asks the milter about every domain and returns the findings that are not a proof. With patience, domains in
-// doubt are asked about until nothing more was proved for that long; without, once.
-func (s Socket) Prove(ctx context.Context, wants []Want, patience time.Duration) map[string]Finding {
-	return s.asked().Prove(ctx, wants, patience)
+// Wants returns what these keys are to make true.
+func Wants(keys []dkim.SigningKey) []Want {
+	wants := make([]Want, len(keys))
+	for i, k := range keys {
+		wants[i] = Want{Name: k.Name, Key: k.Key.Public()}
+	}
+	return wants
 }
 
-// Prove asks about every domain, as [Socket.Prove] does.
+// Prove asks about every domain and returns the findings that are not a proof. With patience, domains in doubt are
+// asked about until nothing more was proved for that long; without, once.
 func (s Asked) Prove(ctx context.Context, wants []Want, patience time.Duration) map[string]Finding {
 	r := &round{Asked: s, patience: patience, doubts: map[string]Finding{}, progress: time.Now()}
 	var wg sync.WaitGroup

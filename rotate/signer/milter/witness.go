@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -44,39 +43,25 @@ func (w Witness) Seen(ctx context.Context, domains []string, said map[string]dki
 	if socket.None() {
 		return said, signer.Partial(failed, len(domains))
 	}
-	var mu sync.Mutex
-	active := map[string]dkim.Ref{}
-	failed = maps.Clone(failed)
-	if failed == nil {
-		failed = map[string]error{}
-	}
 	askable := slices.DeleteFunc(slices.Clone(domains), func(domain string) bool { return failed[domain] != nil })
 	what := fmt.Sprintf("ask the milter at %s what it signs with (signer %s)", w.Milter, w.Signer)
-	silent, down := socket.Ask(ctx, askable, func(a Answer) {
-		mu.Lock()
-		defer mu.Unlock()
+	active, doubts := socket.Asked().Active(ctx, askable, func(a Answer) (dkim.Ref, error) {
 		switch selectors := a.Selectors(); {
+		case len(selectors) == 0:
+			return dkim.Ref{}, nil
 		case len(selectors) > 1:
-			failed[a.Domain] = fault.Lasting(what, fmt.Errorf("it signs %s with the selectors %s and %s", a.Domain,
+			return dkim.Ref{}, fault.Lasting(what, fmt.Errorf("it signs %s with the selectors %s and %s", a.Domain,
 				selectors[0], selectors[1]), "let it sign with one")
-		case len(selectors) == 1 && said[a.Domain].Selector == selectors[0]:
-			active[a.Domain] = said[a.Domain]
-		case len(selectors) == 1:
-			active[a.Domain] = dkim.Ref{Name: dkim.Name{Domain: a.Domain, Selector: selectors[0]}}
+		case said[a.Domain].Selector == selectors[0]:
+			return said[a.Domain], nil
+		default:
+			return dkim.Ref{Name: dkim.Name{Domain: a.Domain, Selector: selectors[0]}}, nil
 		}
+	}, func(err error) error {
+		return Silent(ctx, what, err, "see whether it runs and whether milter in the configuration is its socket")
 	})
-	for _, domain := range silent {
-		failed[domain] = w.silent(ctx, what, down)
-	}
-	return active, signer.Partial(failed, len(domains))
-}
-
-func (w Witness) silent(ctx context.Context, what string, err error) error {
-	if ctx.Err() != nil {
-		return fault.Temporary(what, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
-	}
-	return fault.Temporary(what, fmt.Errorf("it does not answer: %w", err),
-		"see whether it runs and whether milter in the configuration is its socket")
+	maps.Copy(doubts, failed)
+	return active, signer.Partial(doubts, len(domains))
 }
 
 // Prove asks the milter about the keys that have not failed, until it signs with each or nothing more was proved for
@@ -101,7 +86,7 @@ func (w Witness) Prove(ctx context.Context, keys []dkim.SigningKey, failed map[s
 		named[k.Domain] = k.Name
 		wants = append(wants, Want{Name: k.Name, Key: key})
 	}
-	doubts := socket.Prove(ctx, wants, w.Patience)
+	doubts := socket.Asked().Prove(ctx, wants, w.Patience)
 	if len(doubts) > 0 && ctx.Err() != nil {
 		return fault.Temporary("prove the switch on signer "+w.Signer, context.Cause(ctx),
 			"run it again: it continues with what is not proved yet")

@@ -136,7 +136,7 @@ type batch struct {
 	own       map[string][]string // domain to the KeyTable names that are ours
 }
 
-// newBatch takes the keys whose names are sound, one for each domain.
+// newBatch takes the keys whose names are valid, one for each domain.
 func newBatch(s *Signer, keys []dkim.SigningKey) *batch {
 	b := &batch{Signer: s, Batch: signer.NewBatch(s.cfg.Name, keys, s.checkKey)}
 	b.jobs = b.jobsOf(b.Keys)

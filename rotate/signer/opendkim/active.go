@@ -2,10 +2,8 @@ package opendkim
 
 import (
 	"context"
-	"errors"
-	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -57,9 +55,16 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	}
 	active, failed := s.ask(ctx, domains, s.keyring(view, marker))
 	if s.mayBeOpen() {
+		var open []string
 		for domain := range marker {
-			s.unconfirmed(ctx, domain, view, marker, active, failed)
+			if is, asked := active[domain]; asked && s.leadsTo(ctx, view, is) {
+				delete(active, domain)
+				open = append(open, domain)
+			}
 		}
+		before, doubts := s.believe(ctx, open, view, marker)
+		maps.Copy(active, before)
+		maps.Copy(failed, doubts)
 	}
 	return active, signer.Partial(failed, len(domains))
 }
@@ -71,26 +76,15 @@ func (s *Signer) mayBeOpen() bool {
 	return err != nil || time.Since(info.ModTime()) < s.cfg.Lag
 }
 
-// unconfirmed puts what signed before a change in the place of what it leads to, until Activate
-// has confirmed the change: connections of mail servers that were open may still use the former.
-func (s *Signer) unconfirmed(ctx context.Context, domain string, view tablesView, marker pending,
-	active map[string]dkim.Ref, failed map[string]error) {
-	is, asked := active[domain]
-	after, ok := view.Domain(domain)
-	if !asked || !ok || !strings.EqualFold(is.Selector, after.Selector) {
-		return
+// leadsTo reports whether the tables name this key for its domain. Until Activate has confirmed a change of them,
+// connections of mail servers that were open may still use the key from before it.
+func (s *Signer) leadsTo(ctx context.Context, view tablesView, is dkim.Ref) bool {
+	after, ok := view.Domain(is.Domain)
+	if !ok || !strings.EqualFold(is.Selector, after.Selector) {
+		return false
 	}
-	if id, err := s.keyID(ctx, after.Path); err != nil || id != is.KeyID {
-		return
-	}
-	delete(active, domain)
-	believed, doubts := s.believe(ctx, []string{domain}, view, marker)
-	if before, ok := believed[domain]; ok {
-		active[domain] = before
-	}
-	if err := doubts[domain]; err != nil {
-		failed[domain] = err
-	}
+	id, err := s.keyID(ctx, after.Path)
+	return err == nil && id == is.KeyID
 }
 
 // believe takes what the files say for what the daemon does.
@@ -133,8 +127,7 @@ func (s *Signer) believe(ctx context.Context, domains []string, view tablesView,
 // OpenDKIM can't sign with it. With a key that is too weak for us it can.
 func (s *Signer) keyID(ctx context.Context, location string) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
-			"run it again; it was interrupted, or its time ran out")
+		return "", fault.Interrupted("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx))
 	}
 	key, err := s.publicKey(location)
 	return key.ID(), err
@@ -142,34 +135,10 @@ func (s *Signer) keyID(ctx context.Context, location string) (string, error) {
 
 // publicKey reads the public half of the key in a file, or in the table itself; zero when there is none.
 func (s *Signer) publicKey(location string) (dkim.PublicKey, error) {
-	data := []byte(location)
-	if isPath(location) {
-		var err error
-		switch data, err = keyfiles.ReadKey(location); {
-		case errors.Is(err, fs.ErrNotExist):
-			return dkim.PublicKey{}, nil
-		case err != nil:
-			return dkim.PublicKey{}, s.fileFault("read key file "+location, err)
-		}
+	if !isPath(location) {
+		return keyfiles.PublicIn([]byte(location)), nil
 	}
-	key, err := dkim.ParseForeignKey(data)
-	if weak := (*dkim.WeakKeyError)(nil); errors.As(err, &weak) {
-		return weak.Public, nil
-	}
-	return key.Public(), nil
-}
-
-// keptKeys returns the key files that stand in the key directory for a selector.
-func (s *Signer) keptKeys(domain, selector string) []string {
-	dir := filepath.Join(s.cfg.KeyDir, domain)
-	entries, _ := os.ReadDir(dir)
-	var out []string
-	for _, e := range entries {
-		if name := e.Name(); strings.HasPrefix(name, selector+"-") && strings.HasSuffix(name, ".private") {
-			out = append(out, filepath.Join(dir, name))
-		}
-	}
-	return out
+	return s.store.PublicAt(location)
 }
 
 // readView reads both tables as OpenDKIM does, in its order: the SigningTable first.

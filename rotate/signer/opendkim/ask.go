@@ -2,10 +2,8 @@ package opendkim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -19,69 +17,30 @@ import (
 // for, or whose mail it turns away, is left out. When the daemon does not answer, that is
 // the error of every domain that it was not asked about.
 func (s *Signer) ask(ctx context.Context, domains []string, keys keyring) (map[string]dkim.Ref, map[string]error) {
-	var mu sync.Mutex
-	active, failed := map[string]dkim.Ref{}, map[string]error{}
-	silent, down := s.socket.Ask(ctx, domains, func(a milter.Answer) {
-		if len(a.Selectors()) == 0 {
-			return // not signed, or turned away
-		}
-		ref, err := keys.identify(a)
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil {
-			failed[a.Domain] = err
-			return
-		}
-		active[a.Domain] = ref
+	return s.socket.Asked().Active(ctx, domains, keys.identify, func(err error) error {
+		return milter.Silent(ctx, fmt.Sprintf("ask opendkim at %s what it signs with (signer %s)", s.cfg.Milter, s.cfg.Name),
+			err, "see whether the daemon runs and whether milter in the configuration is its Socket; "+
+				"what the tables say is no proof of what it signs with")
 	})
-	for _, domain := range silent {
-		failed[domain] = s.silent(ctx, down)
-	}
-	return active, failed
 }
 
-func (s *Signer) silent(ctx context.Context, err error) error {
-	what := fmt.Sprintf("ask opendkim at %s what it signs with (signer %s)", s.cfg.Milter, s.cfg.Name)
-	if ctx.Err() != nil {
-		return fault.Temporary(what, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
-	}
-	return fault.Temporary(what, fmt.Errorf("it does not answer: %w", err),
-		"see whether the daemon runs and whether milter in the configuration is its Socket; "+
-			"what the tables say is no proof of what it signs with")
-}
-
-// unknownKey stands for the id of a key that signs and that is in no file that OpenDKIM's
-// tables and key_dir name: it is none of those that dkimbot gave to this signer.
-const unknownKey = "unknown"
-
-// identify finds the key that made the signature among those that the files hold.
+// identify finds the key that made the signature among those that the files hold; a zero Ref where the mail was not
+// signed, or turned away.
 func (k keyring) identify(a milter.Answer) (dkim.Ref, error) {
 	s, domain, selectors := k.signer, a.Domain, a.Selectors()
-	selector := selectors[0]
+	if len(selectors) == 0 {
+		return dkim.Ref{}, nil
+	}
 	what := fmt.Sprintf("ask opendkim at %s what it signs %s with (signer %s)", s.cfg.Milter, domain, s.cfg.Name)
 	if len(selectors) > 1 {
 		return dkim.Ref{}, fault.Lasting(what,
-			fmt.Errorf("it signs with the selectors %s and %s", selector, selectors[1]),
+			fmt.Errorf("it signs with the selectors %s and %s", selectors[0], selectors[1]),
 			fmt.Sprintf("with MultipleSignatures every matching line signs: leave one line for *@%s in %s, dkimbot's if it has one",
 				domain, s.signTable))
 	}
-	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: selector}, KeyID: unknownKey}
-	var unread error
-	for _, location := range k.locations(domain, selector) {
-		public, err := s.publicKey(location)
-		if err != nil {
-			unread = errors.Join(unread, err)
-			continue
-		}
-		if public.ID() != "" && a.MadeWith(public) == nil {
-			ref.KeyID = public.ID()
-			return ref, nil
-		}
-	}
-	if unread != nil {
-		return dkim.Ref{}, fault.Lasting(what,
-			fmt.Errorf("it signs with selector %s, and a key that may be in use can't be read: %w", selector, unread),
-			"run as a user that may read OpenDKIM's keys")
+	ref, err := a.Key(k.locations(domain, selectors[0]), s.publicKey)
+	if err != nil {
+		return dkim.Ref{}, fault.Lasting(what, err, "run as a user that may read OpenDKIM's keys")
 	}
 	return ref, nil
 }
@@ -114,5 +73,5 @@ func (k keyring) locations(domain, selector string) []string {
 	for i := range out {
 		out[i] = strings.ReplaceAll(out[i], "%", domain)
 	}
-	return append(out, k.signer.keptKeys(domain, selector)...)
+	return append(out, k.signer.store.Kept(dkim.Name{Domain: domain, Selector: selector})...)
 }

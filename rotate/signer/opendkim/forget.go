@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
@@ -174,7 +175,7 @@ func (b *batch) signing(ctx context.Context, domains []string,
 	active, failed := b.ask(ctx, domains, b.keyring(b.view, b.marker))
 	for _, domain := range domains {
 		if is, ok := active[domain]; ok && strings.EqualFold(is.Selector, keys[domain].Selector) &&
-			(is.KeyID == keys[domain].KeyID || is.KeyID == unknownKey) {
+			(is.KeyID == keys[domain].KeyID || is.KeyID == milter.UnknownKey) {
 			signing = append(signing, domain)
 		}
 	}

@@ -15,7 +15,7 @@ func (b *batch) prove(ctx context.Context, patience time.Duration) map[string]mi
 	for i, j := range b.jobs {
 		wants[i] = milter.Want{Name: j.Name, Key: j.Key.Public()}
 	}
-	return b.socket.Prove(ctx, wants, patience)
+	return b.socket.Asked().Prove(ctx, wants, patience)
 }
 
 // settle turns doubts into failures. Where the daemon does worse than before, the

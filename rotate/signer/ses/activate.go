@@ -36,7 +36,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 			b.Fail(k.Name, err)
 		}
 		if ctx.Err() != nil {
-			return fault.Temporary(b.What(k.Name), context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+			return fault.Interrupted(b.What(k.Name), context.Cause(ctx))
 		}
 	}
 	b.Drop()

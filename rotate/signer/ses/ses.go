@@ -112,7 +112,7 @@ func (s *Signer) callOnce(ctx context.Context, what string, do func(context.Cont
 		return err
 	}
 	if err := s.pace.Wait(ctx); err != nil {
-		return fault.Temporary(what, cmp.Or(context.Cause(ctx), err), "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted(what, cmp.Or(context.Cause(ctx), err))
 	}
 	once, cancel := context.WithTimeout(ctx, s.requestTimeout)
 	defer cancel()
@@ -130,7 +130,7 @@ func (s *Signer) explain(ctx, once context.Context, what string, err error) erro
 	var gone *types.NotFoundException
 	switch {
 	case ctx.Err() != nil:
-		return fault.Temporary(what, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted(what, context.Cause(ctx))
 	case once.Err() != nil:
 		return fault.Temporary(what, fmt.Errorf("SES gave no answer within %s", s.requestTimeout), "see the state of SES in "+
 			s.cfg.Region+"; it is tried again by itself")

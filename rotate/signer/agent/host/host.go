@@ -64,8 +64,7 @@ func (h *Host) Turn(ctx context.Context) (agent.Report, error) {
 		return t.report, err
 	}
 	if err := ctx.Err(); err != nil {
-		return t.report, fault.Temporary("carry out the wish for agent "+h.Agent, context.Cause(ctx),
-			"run it again; it was interrupted, or its time ran out")
+		return t.report, fault.Interrupted("carry out the wish for agent "+h.Agent, context.Cause(ctx))
 	}
 	return t.report, t.write(ctx)
 }

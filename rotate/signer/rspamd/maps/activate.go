@@ -124,8 +124,7 @@ func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *k
 	}
 	g.Wait()
 	if err := ctx.Err(); err != nil {
-		return fault.Temporary("write key files for signer "+s.cfg.Name, context.Cause(ctx),
-			"run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted("write key files for signer "+s.cfg.Name, context.Cause(ctx))
 	}
 	b.Drop()
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
@@ -64,25 +65,20 @@ func (s *Signer) signing(ctx context.Context, domains []string) (active map[stri
 	if err != nil {
 		return nil, nil, err
 	}
-	active, failed = map[string]dkim.Ref{}, map[string]error{}
-	for _, domain := range domains {
-		if err := ctx.Err(); err != nil {
-			return nil, nil, fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
-				"run it again; it was interrupted, or its time ran out")
-		}
-		var refs []dkim.Ref
-		for _, m := range all {
+	return signer.Signing(ctx, s.cfg.Name, domains, func(domain string) (first dkim.Ref, err error) {
+		for i, m := range all {
 			ref, err := s.signs(domain, m)
-			if err != nil {
-				failed[domain] = err
+			switch {
+			case err != nil:
+				return dkim.Ref{}, err
+			case i == 0:
+				first = ref
+			case ref != first:
+				return dkim.Ref{}, nil // the modules differ, so that neither's key is the only one
 			}
-			refs = append(refs, ref)
 		}
-		if first := refs[0]; failed[domain] == nil && first.KeyID != "" && first == refs[len(refs)-1] {
-			active[domain] = first
-		}
-	}
-	return active, failed, nil
+		return first, nil
+	})
 }
 
 // signs says what one module signs a domain with.
@@ -96,14 +92,8 @@ func (s *Signer) signs(domain string, m module) (dkim.Ref, error) {
 		path = line
 	}
 	path = expand(path, n)
-	switch data, err := keyfiles.ReadKey(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return dkim.Ref{}, nil
-	case err != nil:
-		return dkim.Ref{}, s.store.Fault("read key file "+path, err)
-	default:
-		return dkim.Ref{Name: n, KeyID: keyfiles.KeyIDIn(data)}, nil
-	}
+	key, err := s.store.PublicAt(path)
+	return dkim.Ref{Name: n, KeyID: key.ID()}, err
 }
 
 // clashes returns what says, for a domain, which selectors the maps name now, or why a switch would not be safe.

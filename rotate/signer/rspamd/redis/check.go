@@ -137,13 +137,13 @@ func (s *Signer) mayWrite(ctx context.Context) error {
 
 // Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key.
 func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
-	var sound []dkim.SigningKey
+	var valid []dkim.SigningKey
 	for _, k := range next {
 		if k.Name.Check() == nil && k.Ref().KeyID != "" {
-			sound = append(sound, k)
+			valid = append(valid, k)
 		}
 	}
-	if len(sound) == 0 || ctx.Err() != nil {
+	if len(valid) == 0 || ctx.Err() != nil {
 		return nil, nil
 	}
 	db, err := s.open()
@@ -151,17 +151,17 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 		return nil, err
 	}
 	defer db.Close()
-	signs, err := s.signing(ctx, db, domainsOf(sound))
+	signs, err := s.signing(ctx, db, domainsOf(valid))
 	if err != nil {
 		return nil, s.fault(ctx, "find out what signs", err)
 	}
 	b := signer.NewBatch(s.cfg.Name, nil, nil)
 	for i, m := range s.modules() {
-		p, err := s.place(ctx, db, m, sound)
+		p, err := s.place(ctx, db, m, valid)
 		if err != nil {
 			return nil, s.fault(ctx, "read keys", err)
 		}
-		for j, k := range sound {
+		for j, k := range valid {
 			if b.Failed[k.Domain] != nil {
 				continue
 			}

@@ -17,20 +17,20 @@ import (
 // with the code "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	failed := map[string]error{}
-	var sound []dkim.Ref
+	var valid []dkim.Ref
 	for _, ref := range keys {
 		if err := signer.CheckForgotten(ref, s.cfg.Name); err != nil {
 			failed[ref.Domain] = err
 			continue
 		}
-		sound = append(sound, ref)
+		valid = append(valid, ref)
 	}
 	db, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	for part := range slices.Chunk(sound, chunk) {
+	for part := range slices.Chunk(valid, chunk) {
 		if err := s.forget(ctx, db, part, failed); err != nil {
 			return s.fault(ctx, "forget keys", err)
 		}

@@ -125,7 +125,7 @@ func (s *Signer) faultAt(ctx context.Context, address, what string, err error) e
 	var unsure *tls.CertificateVerificationError
 	switch {
 	case ctx.Err() != nil:
-		return fault.Temporary(what, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+		return fault.Interrupted(what, context.Cause(ctx))
 	case says("NOAUTH", "WRONGPASS", "ERR invalid password", "ERR AUTH"):
 		return fault.Lasting(what, err, "correct username and password_file, as requirepass or the ACL of Redis has them")
 	case says("NOPERM"):

@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
-// An rspamd with read_servers asks replicas, which may be behind, or follow their primary no more and go on answering.
+// An rspamd with read_servers asks replicas, which may be behind, or no longer follow their primary and still answer.
 // So each of them is asked what it shows: a switch is in force when all show it, and a key that one of them shows is
 // in use.
 

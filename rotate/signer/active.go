@@ -1,0 +1,29 @@
+package signer
+
+import (
+	"context"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Signing asks signs what each of the domains is signed with, one after the other, for the signer of that name. One
+// without a key id is left out of active; one that can't be read is in failed, by domain, and stops no other. When ctx
+// ends, that is the error.
+func Signing(ctx context.Context, name string, domains []string,
+	signs func(domain string) (dkim.Ref, error)) (active map[string]dkim.Ref, failed map[string]error, err error) {
+	active, failed = map[string]dkim.Ref{}, map[string]error{}
+	for _, domain := range domains {
+		if ctx.Err() != nil {
+			return nil, nil, fault.Interrupted("read what signer "+name+" signs with", context.Cause(ctx))
+		}
+		ref, err := signs(domain)
+		switch {
+		case err != nil:
+			failed[domain] = err
+		case ref.KeyID != "":
+			active[domain] = ref
+		}
+	}
+	return active, failed, nil
+}
