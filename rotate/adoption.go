@@ -6,14 +6,14 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// Adoption is a person's wish to take keys under management that are in use: of a
+// Adoption is a person's request to take keys under management that are in use: of a
 // signer that was set up by hand, or of a dkimbot whose state was lost (I12).
 type Adoption struct {
 	Keys   []dkim.SigningKey // one for each selector that is adopted
 	Active string            // the selector that the signers use now; "" when the signers say
 
 	// FromKeystore says that the keys are dkimbot's own: its state was lost, or is older
-	// than the world, and is given up for what DNS and the keystore hold.
+	// than what is there, and is given up for what DNS and the keystore hold.
 	FromKeystore bool
 	// Stored has, by selector, the newest key in the keystore where DNS does not show
 	// that: it was stored and never published.

@@ -99,7 +99,7 @@ func (st *State) Published(selector string, now time.Time) {
 	st.Intent = nil
 }
 
-// pastKeys is how many replaced keys a selector remembers: two years' worth and more.
+// PastKeys is how many replaced keys a selector remembers: two years' worth and more.
 const PastKeys = 24
 
 // Verified notes that every authoritative server shows the record. A fresh key

@@ -47,7 +47,7 @@
 // This package has the words: what the configuration says (Domain), what a command asks
 // (Request), where a domain stands (State), what was seen (Observation), what is to be done
 // (Step, DomainPlan). What is wrong, package rotate/finding says. The small interfaces to
-// everything outside stand in package rotate/ports. A State moves on by its methods only
+// everything outside stand in package rotate/ports. A State changes by its methods only
 // (confirm.go, revocation.go, released.go, adoption.go), and from phase to phase by the table of
 // transitions.go. Package rotate/follow brings it up to names that the configuration has changed.
 // Package rotate/plan decides what has to be done and is pure; package rotate/engine does it.

@@ -24,7 +24,7 @@ type Former struct {
 // Owed reports whether mail that was signed before the signer left may need the record at now.
 func (f Former) Owed(now time.Time) bool { return now.Before(cmp.Or(f.Due, f.Until)) }
 
-// grace is what is added to the drain before somebody else's record may go: a
+// Grace is what is added to the drain before somebody else's record may go: a
 // person removes it, once, and can't take it back.
 const Grace = 24 * time.Hour
 

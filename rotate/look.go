@@ -6,7 +6,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
-// LookEvery is how often a domain is looked after when nothing is due: a record may
+// LookEvery is the time between two health checks of a domain when nothing is due: a record may
 // vanish, and a signer may come back from a backup, long before the next rotation.
 const LookEvery = time.Hour
 

@@ -14,7 +14,7 @@ type DomainPlan struct {
 	Revision int64   // of the state that was planned from
 	Basis    string  // State.Basis of the state that was planned from; "" when no Planner was asked
 	Ordered  []Event // what was ordered and comes first, before the steps
-	Asked    bool    // a person's wish begins a rotation, whatever the schedule says
+	Asked    bool    // a person asked for the rotation that begins, whatever the schedule says
 	Reason   Reason  // why there is something to do, or nothing
 	Steps    []Step
 	Next     *Next // what comes when the steps that may run now are done
@@ -24,11 +24,11 @@ type DomainPlan struct {
 	Drift    []finding.Finding // what is not as it should be; what Steps repair is part of it
 	Seen     Observation
 
-	Switches bool   // it begins a switch by schedule or wish now: what Counts count and hold back
+	Switches bool   // it begins a switch now, by schedule or on request: what Counts count and hold back
 	Held     string // the configuration's key of the limit that holds the change back which is due; "" when none does
 }
 
-// Observation is what was seen of the world for one domain just before planning.
+// Observation is what DNS, keystore and signers showed for one domain just before planning.
 type Observation struct {
 	Selectors map[string]SelectorSeen
 	Signers   map[string]SignerSeen

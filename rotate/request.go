@@ -62,9 +62,9 @@ type Instruction interface {
 const (
 	RollBack          = codes.ActionRollback
 	ReportCompromised = codes.ActionCompromised
-	LetGo             = codes.ActionRelease
+	ReleaseDomain     = codes.ActionRelease
 	PutOnHold         = codes.ActionHold
-	TakeOff           = codes.ActionUnhold
+	EndHold           = codes.ActionUnhold
 	Resume            = codes.ActionResume // a switch that a partial rollback paused continues
 
 	RenewStandby = codes.ActionRenew
@@ -83,7 +83,7 @@ type Rollback struct {
 func (Rollback) Kind() Kind { return RollBack }
 
 // Compromised says that private keys may be in others' hands. Signers are switched to
-// a sound key as soon as there is one, without waiting for settle; the compromised key's
+// a good key as soon as there is one, without waiting for settle; the compromised key's
 // record is revoked (empty p=, RFC 6376 section 3.6.1), its private key destroyed,
 // and a fresh one made in its place. The drain is cut short: mail in flight that
 // was signed with the compromised key no longer verifies.
@@ -109,13 +109,13 @@ type Release struct {
 }
 
 // Kind implements Instruction.
-func (Release) Kind() Kind { return LetGo }
+func (Release) Kind() Kind { return ReleaseDomain }
 
 // Reclaim takes a released domain back under management, as it was.
 type Reclaim struct{}
 
 // Kind implements Instruction.
-func (Reclaim) Kind() Kind { return LetGo }
+func (Reclaim) Kind() Kind { return ReleaseDomain }
 
 // Hold puts a domain on hold: no switch begins until Unhold. Everything else continues: a rotation
 // under way, repairs, emergencies.
@@ -128,7 +128,7 @@ func (Hold) Kind() Kind { return PutOnHold }
 type Unhold struct{}
 
 // Kind implements Instruction.
-func (Unhold) Kind() Kind { return TakeOff }
+func (Unhold) Kind() Kind { return EndHold }
 
 // Renew has the standby's key replaced by a fresh one, of the kind that the policy asks for, as soon as no
 // mail can need it.

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// mostKept is how long receivers keep a key at most (I2).
+// MostKept is how long receivers keep a key at most (I2).
 const MostKept = 7 * 24 * time.Hour
 
 // Suspect returns the selector whose key is meant when none is named. Who says once
 // more that the key is compromised, because not everything could be done at once, means
-// the key that signers have just left, and not the sound one that they came to.
+// the key that signers have just left, and not the good one that they came to.
 func (st State) Suspect() string {
 	if key := st.Selector(st.Draining).Key; st.Leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {
 		return st.Draining

@@ -180,7 +180,7 @@ func (p *Provider) DeleteRecords(ctx context.Context, zone string, recs []libdns
 // edit returns what our records shall be, and which the caller is to hear of.
 type edit func(d *document, recs []dns.RR) (own, result []dns.RR, err error)
 
-// change carries an edit out, under the zone's lock.
+// change carries an edit out, under the zone's lock, and has the name server read the file.
 func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.Record,
 	f edit) ([]libdns.Record, error) {
 	what := fmt.Sprintf("%s records of zone %s in %s", verb, zone, p.Dir)
@@ -204,26 +204,33 @@ func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.
 		return nil, ioFault(what, err)
 	}
 	defer dir.Close()
-	notes := notes{dir, len(p.Reload) > 0}
-	result, err := p.rewrite(ctx, what, name, notes, want, f)
+	c := changing{p, what, name, notes{dir, len(p.Reload) > 0}}
+	result, err := c.rewrite(ctx, want, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.reload(ctx, what, notes); err != nil {
+	if err := p.reload(ctx, what, c.notes); err != nil {
 		return nil, err
 	}
 	return typedAll(result, origin), nil
 }
 
-func (p *Provider) rewrite(ctx context.Context, what, zone string, notes notes, want []dns.RR,
-	f edit) ([]dns.RR, error) {
-	notes.LongestHold = time.Minute // a large zone on a slow disk
-	unlock, err := lock(ctx, notes.Dir, ".dkimbot-"+zone+".lock")
+// changing is one change of a zone's file.
+type changing struct {
+	*Provider
+	what, zone string // what is said in errors, and the zone without its final dot
+	notes
+}
+
+// rewrite carries f out under the zone's lock, and notes that a reload is due.
+func (c changing) rewrite(ctx context.Context, want []dns.RR, f edit) ([]dns.RR, error) {
+	c.LongestHold = time.Minute // a large zone on a slow disk
+	unlock, err := lock(ctx, c.notes.Dir, ".dkimbot-"+c.zone+".lock")
 	if err != nil {
-		return nil, ioFault(what, err)
+		return nil, ioFault(c.what, err)
 	}
 	defer unlock()
-	d, err := load(what, p.Dir, zone)
+	d, err := load(c.what, c.Provider.Dir, c.zone)
 	if err != nil {
 		return nil, err
 	}
@@ -236,31 +243,31 @@ func (p *Provider) rewrite(ctx context.Context, what, zone string, notes notes, 
 		if err := checkPlace(d.document, own, want); err != nil {
 			return nil, err
 		}
-		if err := write(ctx, what, zone, notes, d, own); err != nil {
+		if err := c.write(ctx, d, own); err != nil {
 			return nil, err
 		}
 	}
 	// Also without a change: an earlier process may have died before this.
-	if err := notes.due(zone); err != nil {
-		return nil, ioFault(what, err)
+	if err := c.due(c.zone); err != nil {
+		return nil, ioFault(c.what, err)
 	}
 	return result, nil
 }
 
 // write puts own in the zone's file. A crash leaves the old file or the new one.
-func write(ctx context.Context, what, zone string, notes notes, d loaded, own []dns.RR) error {
+func (c changing) write(ctx context.Context, d loaded, own []dns.RR) error {
 	text, err := d.rewrite(own, time.Now())
 	if err != nil {
-		return fault.Lasting(what, fmt.Errorf("%s: %w", d.document.path, err), "correct the zone file; named-checkzone helps")
+		return fault.Lasting(c.what, fmt.Errorf("%s: %w", d.document.path, err), "correct the zone file; named-checkzone helps")
 	}
 	if err := ctx.Err(); err != nil {
-		return ioFault(what, err)
+		return ioFault(c.what, err)
 	}
-	if err := notes.begin(zone); err != nil {
-		return ioFault(what, err)
+	if err := c.begin(c.zone); err != nil {
+		return ioFault(c.what, err)
 	}
 	if err := d.store(text, d.info); err != nil {
-		return ioFault(what, err)
+		return ioFault(c.what, err)
 	}
 	return nil
 }

@@ -32,11 +32,11 @@ func (p *Adopter) stop(err error) {
 	}
 }
 
-// WithoutTesting returns the record that the key is to be proved by: a verifier
-// treats a signature under t=y as none.
-func WithoutTesting(shown, sound string) string {
+// WithoutTesting returns the record that the key is to be proved by: the one that is shown, or clean where that is in
+// test mode (t=y), since a verifier treats a signature under it as none.
+func WithoutTesting(shown, clean string) string {
 	if r, err := dkim.ParseRecord(shown); err == nil && r.Testing() {
-		return sound
+		return clean
 	}
 	return shown
 }
@@ -70,7 +70,7 @@ func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	if len(keys) > 0 {
 		from = have.Phase
 	}
-	rest := plan.AfterAdoption(now, want, req, after, then, from)
+	rest := plan.AfterAdoption(health.New(now, want, after.AsOf(now), then), req, from)
 	rest.Seen = seen
 	if len(keys) > 0 && rest.Stop == nil {
 		rest.Steps = append(p.plan.Steps, rest.Steps...)

@@ -9,7 +9,7 @@ import (
 // steps and does not order them: the engine always does what Plan says at the time, as far as it was approved.
 type Approval struct {
 	PlanID string
-	Asked  bool // the rotation is a person's wish, whatever the schedule says
+	Asked  bool // a person asked for the rotation, whatever the schedule says
 	// what a person wants done first: the standby's key replaced, or other selectors; nil for nothing
 	Instruction rotate.Instruction
 	Steps       []rotate.Step

@@ -9,7 +9,7 @@ import (
 
 // EndOrphans ends the programs that a process, which runs no more or may act no more, had started and
 // that run still: otherwise what they do would come after what another process does. What has
-// a session of its own goes on, be it from a program that ended long ago: it may be the daemon
+// a session of its own continues, be it from a program that ended long ago: it may be the daemon
 // that signs mail, which such a program had started again. Reloads are waited for; so is what
 // can't be ended. When reloads are waited for, waiting gets how many there are and how long that takes at
 // the most. The process is named as this one's PID
@@ -45,7 +45,7 @@ func EndOwn() {
 }
 
 // endRunning ends the programs of a family that run still, with what came from the same run and stayed
-// in its session. What a program that has ended left behind goes on, such as a milter in the background.
+// in its session. What a program that has ended left behind continues, such as a milter in the background.
 func endRunning(family uint64) *kin {
 	k := &kin{mark: family, any: runBits}
 	runs := k.running()

@@ -20,7 +20,7 @@
 //     process, the lease. It does not retry; a run that lost its lease on the way is put right.
 //   - A run observes once, then plans and carries out until nothing is to be done now. A failure
 //     ends it, and is noted with the next try (run.fail); only in an emergency it continues with
-//     what does not need what failed (run.goesOn).
+//     what does not need what failed (run.continues).
 //   - A step has one effect, between its intent and its confirmation. It is not retried here: a
 //     provider retries its calls within a bounded time (providers), and a record that does not
 //     show yet is looked up until its time is over (run.await).

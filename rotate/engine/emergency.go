@@ -15,8 +15,8 @@ import (
 // While a compromised key is in use, a failure stops only the steps that need what failed. If one
 // signer does not answer, the others still leave the key now, and its record is still revoked now.
 
-// goesOn reports whether the run continues after a failure.
-func (r *run) goesOn(ctx context.Context, err error) bool {
+// continues reports whether the run continues after a failure.
+func (r *run) continues(ctx context.Context, err error) bool {
 	held := (*quota.HeldBack)(nil)
 	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held)
 }

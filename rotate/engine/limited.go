@@ -34,9 +34,9 @@ func (r *run) wait(ctx context.Context, err error) error {
 	return r.rest(ctx)
 }
 
-// wishRefused reports whether err says that a limit refused a person's wish, or that the domain
+// requestRefused reports whether err says that a limit refused what a person asked for, or that the domain
 // was released.
-func wishRefused(err error) bool {
+func requestRefused(err error) bool {
 	return slices.Contains([]codes.Code{codes.Released, codes.Window, codes.Freeze, codes.PlanOnly,
 		codes.Threshold, codes.OnHold},
 		fault.CodeOf(err)) && fault.KindOf(err) == fault.Refused

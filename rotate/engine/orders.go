@@ -25,7 +25,7 @@ func (r *run) obey(ctx context.Context) error {
 		switch stop := lookAtNew(ctx, r, st); {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case stop != nil && st.Active == "": // back at those it had, it goes on with what can be done
+		case stop != nil && st.Active == "": // back at those it had, it continues with what can be done
 			return r.turnDown(ctx, stop)
 		}
 	}

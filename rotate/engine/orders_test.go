@@ -35,7 +35,7 @@ func TestOrdersSayWho(t *testing.T) {
 		outcome codes.Outcome
 	}{
 		"given":   {rotate.Hold{}, rotate.PutOnHold, codes.OutcomeDone},
-		"refused": {rotate.Unhold{}, rotate.TakeOff, codes.OutcomeRefused},
+		"refused": {rotate.Unhold{}, rotate.EndHold, codes.OutcomeRefused},
 		"renamed": {nil, rotate.Rename, codes.OutcomeDone},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestHoldSaysWho(t *testing.T) {
 	w.switched(d)
 	w.order(d, rotate.Rollback{})
 	d.Instruction = rotate.Release{}
-	w.heard("root@mail1", d, rotate.LetGo)
+	w.heard("root@mail1", d, rotate.ReleaseDomain)
 	if h := w.state(d.Name).OnHold; h == nil || h.KeyID == "" || h.By != "" {
 		t.Errorf("after a rollback the hold is %+v", h)
 	}

@@ -38,27 +38,26 @@ func (r byMail) proved(ctx context.Context, s rotate.Step, signer *batchedSigner
 	return "mail does not show it, and the other key is compromised: " + fault.Text(err), nil
 }
 
-// unused asks mail, too, before something that can't be taken back is done to the key at a selector.
-func (r byMail) unused(ctx context.Context, name string, signer *batchedSigner,
-	selector, keyID, what string) error {
+// unused asks mail of a signer, too, before a key is changed in a way that can't be undone; what says how, in errors.
+func (r byMail) unused(ctx context.Context, name string, signer *batchedSigner, key dkim.Ref, what string) error {
 	if signer.mail == nil {
 		return nil
 	}
 	seen, err := signer.mail.Call(ctx, r.want.Name)
-	spares := r.st.Spares(selector, keyID)
+	spares := r.st.Spares(key.Selector, key.KeyID)
 	if err == nil && seen.Looked && len(seen.Keys) == 0 {
 		err = errors.New("its mail is not signed")
 	}
 	switch {
 	case err != nil && spares:
 		return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
-			What: fmt.Sprintf("%s of %s: no mail of signer %s shows which key it uses", what, r.name(selector), name),
+			What: fmt.Sprintf("%s of %s: no mail of signer %s shows which key it uses", what, key.Name, name),
 			Hint: "make a probe succeed, or take probe out of the signer's configuration; nothing was changed"}
 	case err == nil && slices.ContainsFunc(seen.Keys, func(k dkim.Ref) bool {
-		return k.Selector == selector && (k.KeyID == keyID || k.KeyID == "")
+		return k.Selector == key.Selector && (k.KeyID == key.KeyID || k.KeyID == "")
 	}):
 		return &fault.Error{Kind: fault.Transient, Code: codes.SignerStrays, Err: errors.New("its mail would fail"),
-			What: fmt.Sprintf("%s of %s: mail of signer %s is signed with it", what, r.name(selector), name),
+			What: fmt.Sprintf("%s of %s: mail of signer %s is signed with it", what, key.Name, name),
 			Hint: "nothing was changed; see which program signs that mail, as a second one behind this signer, and switch it"}
 	}
 	return nil

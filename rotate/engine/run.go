@@ -91,7 +91,7 @@ func (r *run) judge() *health.Judge {
 }
 
 // advance plans and carries out, until there is nothing to do now. It observes once, and notes what its own
-// steps change. A failure ends it, except in an emergency (goesOn).
+// steps change. A failure ends it, except in an emergency (continues).
 func (r *run) advance(ctx context.Context) error {
 	if err := r.prepare(ctx); err != nil {
 		return err
@@ -131,7 +131,7 @@ func (r *run) advance(ctx context.Context) error {
 		}
 		if err := r.steps(ctx, steps); err != nil {
 			err = errors.Join(r.trouble, err)
-			if !r.goesOn(ctx, err) {
+			if !r.continues(ctx, err) {
 				return r.wait(ctx, err)
 			}
 			r.trouble = err
@@ -190,7 +190,7 @@ func (r *run) stopped(ctx context.Context) error {
 			return r.fail(ctx, rotate.Step{}, err)
 		}
 		return r.rest(ctx)
-	case wishRefused(r.plan.Stop):
+	case requestRefused(r.plan.Stop):
 		return r.refused("", r.plan.Stop)
 	case r.wentBack:
 		return nil // what was ordered is done; what is wrong besides is found by the next health check

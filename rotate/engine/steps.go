@@ -172,7 +172,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	}
 	verified, enough := key.VerifiedAt, health.Enough(r.judge(), s.Selector)
 	sel.Publishing(r.judge().CacheWait(s.Selector), r.want.Policy.TTL)
-	if enough { // signers rely on what stands there, and go on waiting for that alone
+	if enough { // signers rely on what stands there, and continue to wait for that alone
 		key.VerifiedAt = verified
 	}
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Publish, Selector: s.Selector, KeyID: key.ID,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/observe"
 )
@@ -41,7 +42,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 				What: fmt.Sprintf("%s of %s: signer %s signs with it", what, r.name(selector), name),
 				Hint: "nothing was changed; the signer is brought back to the active key at the next try"}
 		}
-		if err := (byMail{r}).unused(ctx, name, signer, selector, keyID, what); err != nil {
+		if err := (byMail{r}).unused(ctx, name, signer, dkim.Ref{Name: r.name(selector), KeyID: keyID}, what); err != nil {
 			return err
 		}
 	}

@@ -7,7 +7,7 @@
 //
 // The view says what is there: which record stands at a selector (standing.go), which private
 // key the keystore holds (keys.go), what signers sign with (signers.go), and whether the state is
-// older than the world (stale.go). The Judge says from that what may be done, above all with
+// older than what is there (stale.go). The Judge says from that what may be done, above all with
 // compromised keys (compromised.go, exposed.go). The Check returns the findings: what is not as it
 // should be, and who repairs it (drift.go, key_drift.go).
 package health

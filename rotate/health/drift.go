@@ -209,18 +209,18 @@ func (h *Check) SignerDrift(name string) *finding.Finding {
 	return &f
 }
 
-// fate says what becomes of mail that a signer signs; sound where DNS shows the key.
-func (h *Check) fate(ref dkim.Ref, sound string) string {
+// fate says what becomes of mail that a signer signs; good where DNS shows the key.
+func (h *Check) fate(ref dkim.Ref, good string) string {
 	switch h.Seen.Fate(ref.Selector, ref.KeyID) {
 	case rotate.Verifies:
-		return sound
+		return good
 	case rotate.Fails:
 		return "its mail fails, because DNS does not show that key"
 	case rotate.Disowned:
 		return "its mail fails, because the key was revoked"
 	}
 	if sel := h.Have.Selector(ref.Selector); sel.Key != nil && sel.Key.ID == ref.KeyID && !sel.Key.GivenUp() {
-		return sound
+		return good
 	}
 	return "its mail may fail, because not every name server is known to show that key"
 }
@@ -242,7 +242,7 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to), false
 	case h.Have.Leaked(should) && (h.LostForGood(should) || h.HandsOff(should) || to != "" && h.MayRevoke(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; "+
-			"it gets the next sound key by itself as soon as there is one", should), false
+			"it gets the next good key by itself as soon as there is one", should), false
 	case key != nil && h.HandsOff(should) && !(h.Unsigned(signer) && h.InTestMode(should)):
 		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should), false
 	case h.OutOfKeystore(signer, should):

@@ -90,7 +90,7 @@ func (j *Judge) Replaceable(s string, leaked bool) error {
 }
 
 // Drifted returns the signers that must sign with the active key and do not, or have not
-// confirmed it: none where it is lost for good, since they are switched to the next sound key.
+// confirmed it: none where it is lost for good, since they are switched to the next good key.
 func (j *Judge) Drifted() (drifted []string) {
 	if j.LostForGood(j.Have.Active) {
 		return nil

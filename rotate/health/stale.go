@@ -34,7 +34,7 @@ func (v *view) outrun(s string) bool {
 	return slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == seen.KeyID })
 }
 
-// StaleState refuses to act by a state that is older than the world.
+// StaleState refuses to act by a state that is older than what is there.
 func (v *view) StaleState(s string) error {
 	return fault.Refuse(codes.StaleState,
 		fmt.Sprintf("the state of %s is older than DNS and the keystore: "+
@@ -43,7 +43,7 @@ func (v *view) StaleState(s string) error {
 		"restore a newer copy of the state database; or "+Believe(v.Want.Name))
 }
 
-// Believe says how a person takes over what the world holds.
+// Believe says how a person takes over what DNS and the keystore hold.
 func Believe(domain string) string {
 	command := "dkimbot adopt --domain " + domain + " --from-keystore"
 	return "adopt what DNS and the keystore hold: '" + command + " --dry-run' shows the result, '" +

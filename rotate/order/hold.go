@@ -32,5 +32,5 @@ func giveUnhold(p *order, st *rotate.State) ([]rotate.Event, error) {
 	}
 	message := "the hold of " + calendar.Utc(st.OnHold.At) + " has ended: the schedule continues"
 	st.OnHold = nil
-	return []rotate.Event{{Kind: rotate.TakeOff, Selector: st.Active, Message: message}}, nil
+	return []rotate.Event{{Kind: rotate.EndHold, Selector: st.Active, Message: message}}, nil
 }

@@ -31,7 +31,7 @@ func giveRelease(p *order, o rotate.Release, st *rotate.State) ([]rotate.Event, 
 		message = "released; records and keys are purged when no signer has used them for " +
 			calendar.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
 	}
-	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: message}}, nil
+	return []rotate.Event{{Kind: rotate.ReleaseDomain, Selector: st.Active, Message: message}}, nil
 }
 
 // restless says what of the domain is half done, "" for nothing.
@@ -76,5 +76,5 @@ func giveReclaim(p *order, st *rotate.State) ([]rotate.Event, error) {
 		st.Origin = nil // no move is under way any more
 		st.Active, st.Draining, st.Signers = "", "", map[string]rotate.Confirmed{}
 	}
-	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: "taken back under management"}}, nil
+	return []rotate.Event{{Kind: rotate.ReleaseDomain, Selector: st.Active, Message: "taken back under management"}}, nil
 }

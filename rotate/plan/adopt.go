@@ -2,7 +2,6 @@ package plan
 
 import (
 	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -15,9 +14,8 @@ import (
 
 // AfterAdoption is Plan for what follows the adoption of keys: the domain was in phase was before it. Where nothing
 // was adopted, was is "".
-func AfterAdoption(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
-	was rotate.Phase) rotate.DomainPlan {
-	return plan(now, want, req, have, seen, was)
+func AfterAdoption(seen health.Check, req rotate.Request, was rotate.Phase) rotate.DomainPlan {
+	return plan(seen, req, was)
 }
 
 // BeforeAdoption adds to a plan what keeps an adoption from beginning: something that is not dkimbot's at a selector

@@ -64,10 +64,10 @@ func (p *planner) bringBack(first string) {
 		switch c, known := p.Have.Signers[signer]; {
 		case p.Confirmed(signer, first, key.ID):
 		case known && c.Selector == first:
-			p.bring(rotate.Signing, signer, first, key, p.Known(first),
+			p.bring(rotate.Signing, signer, first, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
 		case p.Joins(signer, first, key.ID) && (p.Seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
-			p.bring(rotate.Signing, signer, first, key, p.Known(first),
+			p.bring(rotate.Signing, signer, first, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		}
 	}

@@ -100,7 +100,7 @@ func (p *planner) flee(from, to string) {
 		if p.Opposed(to) || health.Partly(&p.Judge, to) { // one that was silent when the record was seen, or it was there
 			p.verifyBeforeUse(rotate.Revocation, to, key, p.leaves(signer, from, to, at))
 		}
-		p.activate(rotate.Revocation, signer, to, key, p.leaves(signer, from, to, at), why)
+		p.activate(rotate.Revocation, signer, to, p.leaves(signer, from, to, at), why)
 		moves = true
 	}
 	switch {
@@ -163,7 +163,7 @@ func (p *planner) escape(to string) {
 	for _, signer := range inTurn(&p.draft) {
 		if p.OnCompromised(signer, from) || !p.Have.Leaked(to) && p.OnCompromised(signer, to) {
 			p.verifyBeforeUse(rotate.Revocation, to, key, p.Known(to))
-			p.activate(rotate.Revocation, signer, to, key, p.Known(to), why)
+			p.activate(rotate.Revocation, signer, to, p.Known(to), why)
 			late = late || health.Late(&p.Judge, signer)
 		}
 	}

@@ -30,10 +30,10 @@ func leaveForeign(p *planner) verdict {
 		if !p.Confirmed(signer, to, key.ID) && !p.OutOfKeystore(signer, to) {
 			from := health.BetterAt(&p.Check, signer, to)
 			if p.Have.Selector(to).Next != nil { // it is the old key that shows
-				p.activate(rotate.Signing, signer, to, key, from, why)
+				p.activate(rotate.Signing, signer, to, from, why)
 				continue
 			}
-			p.bring(rotate.Signing, signer, to, key, from, why)
+			p.bring(rotate.Signing, signer, to, from, why)
 		}
 	}
 	if settled := p.Usable(to); settled.After(at) && p.Now.Before(settled) {

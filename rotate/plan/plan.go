@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // Plan says what to do for one domain now, and why. It reads nothing and changes
@@ -17,17 +18,17 @@ import (
 // one from being published again. So a plan can hold steps and a Stop.
 func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
 	seen rotate.Observation) rotate.DomainPlan {
-	return plan(now, want, req, have, seen, "")
+	return plan(health.New(now, want, have.AsOf(now), seen), req, "")
 }
 
-// plan is Plan. For what follows an adoption, adoptedIn is the phase before the adoption; else it is "".
-func plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
-	adoptedIn rotate.Phase) rotate.DomainPlan {
-	have = have.AsOf(now)
-	look := newPlanner(time.Time{}, want, req, have, seen)
+// plan is Plan, from what is known. For what follows an adoption, adoptedIn is the phase before the adoption; else it
+// is "".
+func plan(known health.Check, req rotate.Request, adoptedIn rotate.Phase) rotate.DomainPlan {
+	want, have, seen := known.Want, known.Have, known.Seen
+	look := health.New(time.Time{}, want, have, seen)
 	drift := finding.Dated(look.Drift(), have.Drift)
-	p := newPlanner(now, want, req, have, seen)
-	p.Reuse(&look.Check)
+	p := &planner{newDraft(known, req)}
+	p.Reuse(&look)
 	p.afterAdoption = adoptedIn != ""
 	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision,
 		Asked: req.Asked, Drift: drift, Seen: seen}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,25 +74,28 @@ func (d *draft) verify(duty rotate.Duty, s string, key *rotate.Key, from time.Ti
 // use plans the switch of every signer to selector s, which is verified once
 // more just before (I2). It reports whether there are any.
 func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) {
-	key := d.Have.Selector(s).Key
-	if key == nil {
-		key = &rotate.Key{}
-	}
+	key := d.keyAt(s)
 	for _, signer := range inTurn(d) {
 		stays := s == d.Have.Target && slices.Contains(d.Have.Held, signer) ||
 			d.Have.Phase == rotate.Switching && d.OutOfKeystore(signer, s)
 		if !stays && !d.Confirmed(signer, s, key.ID) {
-			d.bring(rotate.Turn, signer, s, key, from, why)
+			d.bring(rotate.Turn, signer, s, from, why)
 			planned = true
 		}
 	}
 	return planned
 }
 
-// bring plans that a signer is given a key whose record is seen just before. If others sign with the key and this
-// signer signs with nothing, or with a key whose record is missing, its mail can only become better: then servers
-// that do not answer are not waited for. A server that shows something else still is.
-func (d *draft) bring(duty rotate.Duty, signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
+// keyAt returns the key that is wanted at selector s: an empty one where there is none yet.
+func (d *draft) keyAt(s string) *rotate.Key {
+	return cmp.Or(d.Have.Selector(s).Key, &rotate.Key{})
+}
+
+// bring plans that a signer is given the key at selector s, whose record is seen just before. If others sign with the
+// key and this signer signs with nothing, or with a key whose record is missing, its mail can only become better: then
+// servers that do not answer are not waited for. A server that shows something else still is.
+func (d *draft) bring(duty rotate.Duty, signer, s string, from time.Time, why rotate.Reason) {
+	key := d.keyAt(s)
 	joins := d.Joins(signer, s, key.ID) && !d.sheltered[signer]
 	if joins {
 		from = time.Time{} // to wait for resolvers would only send more mail without a signature
@@ -100,7 +104,7 @@ func (d *draft) bring(duty rotate.Duty, signer, s string, key *rotate.Key, from 
 	joins = joins || used && d.UsesDeadKey(signer)
 	if seen := d.Seen.Selectors[s]; !joins || seen.SightErr != nil || !seen.Sight.Silent {
 		d.verifyBeforeUse(duty, s, key, from)
-		d.activate(duty, signer, s, key, from, why)
+		d.activate(duty, signer, s, from, why)
 		return
 	}
 	seen := "others sign with the key already"
@@ -109,7 +113,7 @@ func (d *draft) bring(duty rotate.Duty, signer, s string, key *rotate.Key, from 
 	}
 	d.verify(rotate.Joining, s, key, from, rotate.Reason{Code: codes.BeforeUse,
 		Message: seen + ", so only the servers that answer must show it"})
-	d.activate(rotate.Joining, signer, s, key, from, why)
+	d.activate(rotate.Joining, signer, s, from, why)
 }
 
 // verifyBeforeUse plans one more look at a record that was verified some time
@@ -119,8 +123,9 @@ func (d *draft) verifyBeforeUse(duty rotate.Duty, s string, key *rotate.Key, fro
 		Message: "nothing signs with a key that DNS does not show now"})
 }
 
-func (d *draft) activate(duty rotate.Duty, signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
-	ref := d.Have.Identify(d.Seen.Signers[signer].Ref)
+// activate plans that a signer is given the key at selector s, without a look at its record before.
+func (d *draft) activate(duty rotate.Duty, signer, s string, from time.Time, why rotate.Reason) {
+	key, ref := d.keyAt(s), d.Have.Identify(d.Seen.Signers[signer].Ref)
 	if c := d.Have.Signers[signer]; d.Seen.Signers[signer].Err != nil { // as far as is known
 		ref.Selector, ref.KeyID = c.Selector, c.KeyID
 	}

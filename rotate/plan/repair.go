@@ -106,10 +106,10 @@ func (p *planner) align() bool {
 			from = p.Returnable(active) // its mail verifies meanwhile
 		}
 		if p.Seen.Selectors[active].SightErr == nil {
-			p.bring(rotate.Signing, signer, active, key, from, p.driftReason(signer, why))
+			p.bring(rotate.Signing, signer, active, from, p.driftReason(signer, why))
 			continue
 		} // else it was seen when signers began to use it, and a signer that does not sign is worse
-		p.activate(rotate.Signing, signer, active, key, from, p.driftReason(signer, why))
+		p.activate(rotate.Signing, signer, active, from, p.driftReason(signer, why))
 	}
 	return true
 }
@@ -132,7 +132,7 @@ func signAnyhow(d *draft, drifted []string, why rotate.Reason) {
 	for _, signer := range drifted {
 		unread := d.Seen.Selectors[active].KeyErr != nil && !d.CanFetch(signer, active)
 		if d.Unsigned(signer) && !unread && !d.OutOfKeystore(signer, active) {
-			d.activate(rotate.Signing, signer, active, d.Have.Selector(active).Key, time.Time{}, d.driftReason(signer, why))
+			d.activate(rotate.Signing, signer, active, time.Time{}, d.driftReason(signer, why))
 		}
 	}
 }
@@ -194,7 +194,6 @@ func (d *draft) keyless(what, selector string) error {
 // in the place of the target's since.
 func (p *planner) shelter() {
 	active := p.Have.Active
-	key := p.Have.Selector(active).Key
 	if p.LostForGood(active) || p.HandsOff(active) {
 		return
 	}
@@ -204,7 +203,7 @@ func (p *planner) shelter() {
 		if signs || unread || p.OutOfKeystore(signer, active) {
 			continue
 		}
-		p.bring(rotate.Signing, signer, active, key, p.Known(active),
+		p.bring(rotate.Signing, signer, active, p.Known(active),
 			p.driftReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 		p.sheltered[signer] = true
 	}

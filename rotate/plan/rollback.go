@@ -22,7 +22,7 @@ func (p *planner) back() bool {
 		", whose record still stands"}
 	for _, signer := range p.Want.Signers {
 		if slices.Contains(p.Have.Held, signer) && !p.Confirmed(signer, p.Have.Active, key.ID) {
-			p.activate(rotate.Signing, signer, p.Have.Active, key, from, why)
+			p.activate(rotate.Signing, signer, p.Have.Active, from, why)
 			busy = true
 		}
 	}

@@ -19,7 +19,7 @@ type Bound struct {
 	Key  string // where the configuration says it, for people: "limits.switches_per_run"
 }
 
-// quotaSpan is what Counts.PerHour is counted over.
+// QuotaSpan is the time over which Counts.PerHour counts.
 const QuotaSpan = time.Hour
 
 // Begun says that a domain has begun to switch. A domain counts once, with its last time.

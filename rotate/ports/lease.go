@@ -16,11 +16,11 @@ import (
 const (
 	LeaseLength = 90 * time.Second
 	LeaseBeat   = 10 * time.Second // between two renewals
-	// how long the owner acts after it began to renew the lease; effects end before leaseLength
+	// how long the owner acts after it began to renew the lease; effects end before LeaseLength
 	LeaseSafe = 60 * time.Second
 )
 
-// slowestEffect is how long after the loss of its lease an effect of a process may
+// SlowestEffect is how long after the loss of its lease an effect of a process may
 // still come: it waits for its turn, and then takes its time.
 const SlowestEffect = 2*WorkTime + time.Minute
 
@@ -107,7 +107,7 @@ func (o Orphans) String() string {
 	return "programs that it had started: " + strings.Join(parts, ", ")
 }
 
-// workTime bounds everything that one step may take besides the wait for DNS;
+// WorkTime bounds everything that one step may take besides the wait for DNS;
 // where a step joins others, the wait for its turn and the common work count apart.
 const WorkTime = 5 * time.Minute
 

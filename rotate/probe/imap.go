@@ -69,7 +69,7 @@ func (m *mailbox) why(err error) error {
 
 // openMailbox logs in and opens the folder. A server that takes longer than patience for a command later is given up.
 func openMailbox(ctx context.Context, r Receive, password string, patience time.Duration) (*mailbox, error) {
-	secure, host, address := server(r.IMAP)
+	_, _, address := server(r.IMAP)
 	raw, err := (&net.Dialer{Timeout: dialTime}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func openMailbox(ctx context.Context, r Receive, password string, patience time.
 	m := &mailbox{conn: conn, patience: patience, stop: context.AfterFunc(ctx, func() { conn.Close() })}
 	conn.left.Store(mostList)
 	over := within(loginTime, conn)
-	err = m.login(ctx, conn, secure, host, r, password)
+	err = m.login(ctx, r, password)
 	if over() {
 		err = fmt.Errorf("the server did not open the mailbox within %v", loginTime)
 	}
@@ -90,21 +90,23 @@ func openMailbox(ctx context.Context, r Receive, password string, patience time.
 	return m, nil
 }
 
-func (m *mailbox) login(ctx context.Context, conn net.Conn, secure bool, host string, r Receive,
-	password string) error {
+// login makes the connection secure, logs in and selects the folder.
+func (m *mailbox) login(ctx context.Context, r Receive, password string) error {
+	secure, host, _ := server(r.IMAP)
 	crypt, err := tlsConfig(host, r.CAFile)
 	if err != nil {
 		return err
 	}
 	switch {
 	case secure:
-		if conn, err = encrypt(ctx, conn, crypt); err == nil {
+		var conn net.Conn
+		if conn, err = encrypt(ctx, m.conn, crypt); err == nil {
 			m.client = imapclient.New(conn, nil)
 		}
 	case plainEnough(host, r.CAFile):
-		m.client = imapclient.New(conn, nil)
+		m.client = imapclient.New(m.conn, nil)
 	default:
-		m.client, err = imapclient.NewStartTLS(conn, &imapclient.Options{TLSConfig: crypt})
+		m.client, err = imapclient.NewStartTLS(m.conn, &imapclient.Options{TLSConfig: crypt})
 	}
 	if err != nil {
 		return err

@@ -61,10 +61,11 @@ func (p *Prober) Send(ctx context.Context, domains []string, keys map[string]dki
 		return out
 	}
 	defer close()
-	(&sending{Prober: p, catch: c, out: out, tokens: tokens}).all(ctx)
+	s := &sending{Prober: p, catch: c, out: out, tokens: tokens}
+	s.all(ctx)
 	broken := p.wait(ctx, c)
 	for i := range out {
-		p.look(ctx, c, &out[i], tokens[i], keys[out[i].Domain], broken)
+		s.look(ctx, i, keys[out[i].Domain], broken)
 	}
 	return out
 }
@@ -135,9 +136,10 @@ func (p *Prober) wait(ctx context.Context, c *catch) (broken error) {
 	}
 }
 
-// look reads one message that has arrived, or says that none has.
-func (p *Prober) look(ctx context.Context, c *catch, r *Report, token string, key dkim.PublicKey, broken error) {
-	message, quotedBy := c.message(token)
+// look reads the message of one domain that has arrived, or says that none has; broken is why none could.
+func (s *sending) look(ctx context.Context, at int, key dkim.PublicKey, broken error) {
+	r, p := &s.out[at], s.Prober
+	message, quotedBy := s.catch.message(s.tokens[at])
 	switch {
 	case r.Err != nil:
 		return
@@ -162,7 +164,7 @@ func (p *Prober) what(domain string) string {
 // failed is a fault of the way, which says nothing of the signer.
 func (p *Prober) failed(ctx context.Context, domain string, err error, hint string) error {
 	if ctx.Err() != nil {
-		err, hint = context.Cause(ctx), "run it again; it was interrupted, or its time ran out"
+		err, hint = context.Cause(ctx), fault.RunAgain
 	}
 	return &fault.Error{Kind: fault.Transient, Code: codes.ProbeFailed, What: p.what(domain), Err: err, Hint: hint}
 }

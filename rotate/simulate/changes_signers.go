@@ -104,7 +104,7 @@ func (w *world) removeSigner(d *domain, h *host) {
 	w.after(spread(w.faults, time.Minute, 3*day), func() { w.whileIdle(d, func(d *domain) { w.unlist(d, h) }) })
 }
 
-// linger takes a host off the domain's list that goes on signing. Some time later a person has it cease, as dkimbot
+// linger takes a host off the domain's list that continues to sign. Some time later a person has it cease, as dkimbot
 // asks for, if it was not listed again meanwhile.
 func (w *world) linger(d *domain, h *host) {
 	i := slices.IndexFunc(d.want.Signers, func(name string) bool { return w.hosts[name] == h })
@@ -114,7 +114,7 @@ func (w *world) linger(d *domain, h *host) {
 	name := d.want.Signers[i]
 	d.want.Signers = slices.Delete(slices.Clone(d.want.Signers), i, i+1)
 	h.lingers[d.name] = true
-	w.reconfigure(d, "signer %s is removed, and goes on signing", name)
+	w.reconfigure(d, "signer %s is removed, and continues to sign", name)
 	until := w.now.Add(spread(w.faults, time.Hour, 60*day))
 	if until.After(w.quiet) {
 		until = w.quiet

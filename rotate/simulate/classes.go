@@ -19,7 +19,7 @@ const (
 	changes                         // the configuration is changed between the runs
 	agentsClass                     // every host is behind an agent: late, away for days, built again
 	panels                          // a DNS panel gives records of dkimbot's other tags, and mail verifies by them
-	leavers                         // with changes: hosts are taken off a domain's list, and go on signing for days
+	leavers                         // with changes: hosts are taken off a domain's list, and continue to sign for days
 )
 
 // plays reports whether the scenario has the class.

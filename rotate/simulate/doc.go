@@ -40,7 +40,7 @@
 // that are built again from nothing; panels give records of dkimbot's other tags, and mail verifies by them; changes
 // are made to the configuration between the runs, in every phase: drain, settle and TTL, the kind of keys, signers that
 // are renamed, added and removed, other selectors, domains on hold, keys copied to another keystore; with
-// leavers, a signer that is removed goes on signing for days or weeks; on
+// leavers, a signer that is removed continues to sign for days or weeks; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
 // can be done at once is done in the same run, and that no compromised key waits for a signer that does not answer
 // when others have left it; truths that what is told is so.

@@ -26,7 +26,7 @@ type host struct {
 	given   map[string]bool      // by domain: it was switched on once
 	idle    map[string]bool      // by domain: a person sends no mail of it through the host
 	out     map[string]bool      // by domain: the host is not in the configuration any more
-	lingers map[string]bool      // by domain: it was taken off the list, and goes on signing
+	lingers map[string]bool      // by domain: it was taken off the list, and continues to sign
 	oneKind bool                 // it signs with one algorithm, whatever the key is
 	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
 

@@ -20,7 +20,7 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// TestLeavers: while signers are taken off a domain's list and go on signing, no mail of theirs fails, and what waits for
+// TestLeavers: while signers are taken off a domain's list and continue to sign, no mail of theirs fails, and what waits for
 // them is done when they have ceased.
 func TestLeavers(t *testing.T) {
 	sc := scenario(3, All) // in which the mutant below is caught

@@ -132,7 +132,7 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 		}
 		w.report.Emergencies++
 		w.leaked(d, e, st)
-	case rotate.LetGo:
+	case rotate.ReleaseDomain:
 		if d.released = st.Released != nil; d.released {
 			w.report.Releases++
 		}
@@ -141,7 +141,7 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 		w.report.Plans++
 	case rotate.Adopt:
 		w.adopted(d, e)
-	case rotate.PutOnHold, rotate.TakeOff:
+	case rotate.PutOnHold, rotate.EndHold:
 		d.onHold = e.Kind == rotate.PutOnHold
 	case rotate.NewSelectors:
 		w.ledBack(d, st)

@@ -4,7 +4,7 @@
 // that really holds the name, following CNAMEs and zone cuts, asks every server
 // of that zone at every address, in parallel, and reports in a [Sight] what they
 // show, which of them lag, and how long caches may keep what was there before.
-// It compares nothing with a wish: that is its caller's business.
+// It does not know what is wanted: its caller compares.
 //
 // A recursive resolver is asked only for the domain and its parents (for the DS record, too), for the
 // zone's name servers and their addresses; never for the selector's name, whose

@@ -28,15 +28,15 @@ type Copied struct {
 // 0600. Other processes may write meanwhile. The copy is whole or not there; it is one
 // file, which SQLite's own tools read, and Restore.
 func Backup(ctx context.Context, path, to string) (Copied, error) {
-	return copied(ctx, path, to, "back up", "PRAGMA journal_mode = DELETE")
+	return copied(ctx, path, to, copying{attempt: "back up", change: "PRAGMA journal_mode = DELETE"})
 }
 
 // Restore makes the database at path of a copy that Backup made, of this version's dkimbot or of
 // an older one's. Nothing may stand at path. No lease of the copy is held: who held it has
 // lost this database. Each domain is to be looked after at once: what happened since the copy was made is not in it.
 func Restore(ctx context.Context, from, path string) (Copied, error) {
-	return copied(ctx, from, path, "restore",
-		"PRAGMA journal_mode = WAL; UPDATE leases SET owner = '', expires = 0", lookNow)
+	return copied(ctx, from, path, copying{attempt: "restore",
+		change: "PRAGMA journal_mode = WAL; UPDATE leases SET owner = '', expires = 0", also: lookNow})
 }
 
 // lookNow makes each domain's turn to be looked after come now; a database of an older version has no turns.
@@ -50,10 +50,16 @@ func lookNow(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// copied copies a database to a free place, where it appears when it is whole, with a last
-// change made to it, and more.
-func copied(ctx context.Context, from, to, attempt, change string,
-	more ...func(context.Context, *sql.DB) error) (Copied, error) {
+// copying says what a copy is made for: what is attempted, in errors, and the last changes that are made to the copy.
+type copying struct {
+	attempt string
+	change  string                                      // in SQL
+	also    func(ctx context.Context, db *sql.DB) error // nil for nothing more
+}
+
+// copied copies a database to a free place, where it appears when it is whole and its last changes are made.
+func copied(ctx context.Context, from, to string, as copying) (Copied, error) {
+	attempt := as.attempt
 	from, err := place(from)
 	if err != nil {
 		return Copied{}, err
@@ -83,7 +89,7 @@ func copied(ctx context.Context, from, to, attempt, change string,
 	if err := snapshot(ctx, from, fresh, to, attempt); err != nil {
 		return Copied{}, ofCopy(err, attempt)
 	}
-	what, err := finish(ctx, fresh, change, more)
+	what, err := finish(ctx, fresh, as)
 	if err != nil {
 		return Copied{}, broken(from, attempt, noRoom(from, to, attempt, err))
 	}
@@ -133,7 +139,7 @@ func snapshot(ctx context.Context, from, fresh, to, attempt string) error {
 		if _, err := schemaVersion(ctx, db, from, len(migrations())); err != nil {
 			return err
 		}
-		if err := sound(ctx, db, from, attempt); err != nil {
+		if err := whole(ctx, db, from, attempt); err != nil {
 			return err
 		}
 		if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -157,8 +163,8 @@ func noRoom(from, to, attempt string, err error) error {
 			"(ls -l "+from+"; df "+dir+"), and run it again")
 }
 
-// sound refuses a database whose pages don't fit together (I12).
-func sound(ctx context.Context, db *sql.DB, path, attempt string) error {
+// whole refuses a database whose pages don't fit together (I12).
+func whole(ctx context.Context, db *sql.DB, path, attempt string) error {
 	var says string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&says); err != nil {
 		return err
@@ -169,9 +175,8 @@ func sound(ctx context.Context, db *sql.DB, path, attempt string) error {
 	return nil
 }
 
-// finish makes the change to the copy, makes it durable, and says what it holds.
-func finish(ctx context.Context, path, change string, more []func(context.Context, *sql.DB) error) (what Copied,
-	err error) {
+// finish makes the last changes to the copy at path, makes it durable, and says what it holds.
+func finish(ctx context.Context, path string, as copying) (what Copied, err error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return what, err
 	}
@@ -189,11 +194,8 @@ func finish(ctx context.Context, path, change string, more []func(context.Contex
 	if last.Valid {
 		what.LastChange = time.Unix(0, last.Int64).UTC()
 	}
-	_, err = db.ExecContext(ctx, change)
-	for _, also := range more {
-		if err == nil {
-			err = also(ctx, db)
-		}
+	if _, err = db.ExecContext(ctx, as.change); err == nil && as.also != nil {
+		err = as.also(ctx, db)
 	}
 	return what, err
 }

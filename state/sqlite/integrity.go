@@ -38,7 +38,7 @@ func (s *Store) Intact(ctx context.Context) error {
 		return broken(s.path, attempt, err)
 	}
 	defer db.Close()
-	if err := sound(ctx, db, s.path, attempt); err != nil {
+	if err := whole(ctx, db, s.path, attempt); err != nil {
 		return broken(s.path, attempt, err)
 	}
 	fresh := reads{path: s.path, from: handleOf{db}}

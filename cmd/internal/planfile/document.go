@@ -55,7 +55,7 @@ type Summary struct {
 type Domain struct {
 	Name  string `json:"name"`
 	Phase string `json:"phase"`
-	Asked bool   `json:"asked"` // a person's wish begins a rotation, whatever the schedule says
+	Asked bool   `json:"asked"` // a person asked for the rotation that begins, whatever the schedule says
 	// the selector of the standby that is to get a fresh key because a person asked for it
 	ReplaceStandby string `json:"replace_standby,omitempty"`
 	// the domain moves over to other selectors because a person asked for it: which ones, as a sentence

@@ -12,7 +12,7 @@ import (
 // clockSlack is by how much a clock may have been set back since a plan was made.
 const clockSlack = 5 * time.Minute
 
-// Timely says why the plan can't be applied at now whatever the world is like:
+// Timely says why the plan can't be applied at now whatever DNS, keystore and signers show:
 // it has expired, or its time, or that at which it was made, has not come. Nil when it can.
 func (doc Document) Timely(now time.Time) *rotate.Reason {
 	switch {

@@ -114,7 +114,7 @@ func TestPagesInABrowser(t *testing.T) {
 	fleet.States = append(fleet.States, rotate.State{Domain: "mail.example.test", Phase: rotate.Ready, Drift: []finding.Finding{
 		{Code: codes.KeyMissing, Message: long, Repair: long, Asks: true, Since: now}}})
 	m.Register(func(context.Context) (Fleet, error) { return fleet, nil }, func() int { return 0 }, quiet)
-	s, err := Listen("127.0.0.1:0", nil, m, Health{}, detailOf(fleet), quiet)
+	s, err := Listen("127.0.0.1:0", nil, Served{Metrics: m, Detail: detailOf(fleet), Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,14 @@ type Detail struct {
 	History func(ctx context.Context, domain string, limit int) ([]rotate.Event, error) // the newest, oldest first
 }
 
+// Served is what a server answers with.
+type Served struct {
+	Metrics *Metrics
+	Health  Health
+	Detail  Detail
+	Log     *slog.Logger // hears of answers that fail
+}
+
 // Server answers at one address. Close it.
 type Server struct {
 	Address  string // as it was asked for
@@ -55,17 +63,18 @@ type Server struct {
 // Listen answers at the address, "host:port" or "unix:/path", until the server is closed. A socket's
 // file that is left from a process that runs no more is taken; a program that listens there is not.
 // Names are those by which it may be asked, besides addresses; see Answer.
-func Listen(address string, names []string, m *Metrics, h Health, detail Detail, log *slog.Logger) (*Server, error) {
+func Listen(address string, names []string, of Served) (*Server, error) {
+	log := of.Log
 	l, err := listen(address)
 	if err != nil {
 		return nil, unusable(address, err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", promhttp.HandlerFor(of.Metrics.registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), MaxRequestsInFlight: 4}))
-	mux.HandleFunc("GET /livez", h.livez)
-	mux.HandleFunc("GET /readyz", h.readyz)
-	mux.Handle("GET /", newPage(m.fleet, detail, log).handler())
+	mux.HandleFunc("GET /livez", of.Health.livez)
+	mux.HandleFunc("GET /readyz", of.Health.readyz)
+	mux.Handle("GET /", newPage(of.Metrics.fleet, of.Detail, log).handler())
 	s := &Server{Address: address, listener: l, socket: socketOf(address)}
 	s.Answer(names)
 	s.http = &http.Server{Handler: s.guard(mux), ReadHeaderTimeout: headTime, ReadTimeout: headTime,

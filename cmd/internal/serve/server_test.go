@@ -40,7 +40,7 @@ func ask(t *testing.T, s *Server, path, host string) (int, string) {
 
 func start(t *testing.T, address string, h Health) *Server {
 	t.Helper()
-	s, err := Listen(address, nil, metricsOf(Fleet{}), h, Detail{}, quiet)
+	s, err := Listen(address, nil, Served{Metrics: metricsOf(Fleet{}), Health: h, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestUnixSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("the socket has mode %v, error %v", info, err)
 	}
-	if _, err := Listen("unix:"+path, nil, metricsOf(Fleet{}), Health{}, Detail{}, quiet); err == nil ||
+	if _, err := Listen("unix:"+path, nil, Served{Metrics: metricsOf(Fleet{}), Log: quiet}); err == nil ||
 		fault.HintOf(err) == "" ||
 		!strings.Contains(err.Error(), "serve metrics and status at unix:") {
 		t.Errorf("a second one listens, too: %v", err)
@@ -158,7 +158,7 @@ func TestUnixSocket(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen("unix:"+file, nil, metricsOf(Fleet{}), Health{}, Detail{}, quiet); err == nil {
+	if _, err := Listen("unix:"+file, nil, Served{Metrics: metricsOf(Fleet{}), Log: quiet}); err == nil {
 		t.Error("a file was taken for a socket")
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "precious" {
@@ -177,7 +177,7 @@ func TestSocketOfOthers(t *testing.T) {
 	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Listen("unix:"+filepath.Join(open, "s"), nil, metricsOf(Fleet{}), Health{}, Detail{}, quiet); err == nil {
+	if s, err := Listen("unix:"+filepath.Join(open, "s"), nil, Served{Metrics: metricsOf(Fleet{}), Log: quiet}); err == nil {
 		s.Close()
 		t.Error("a socket was made where everybody may write")
 	}

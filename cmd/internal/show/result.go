@@ -154,7 +154,7 @@ func did(e rotate.Event) string {
 			return e.Selector + ": " + e.Message
 		}
 		return fmt.Sprintf("%s: %s was noted as compromised", e.Selector, key)
-	case rotate.RollBack, rotate.Resume, rotate.LetGo, rotate.PutOnHold, rotate.TakeOff, rotate.Believe,
+	case rotate.RollBack, rotate.Resume, rotate.ReleaseDomain, rotate.PutOnHold, rotate.EndHold, rotate.Believe,
 		rotate.Rename, rotate.RenewStandby, rotate.NewSelectors, rotate.Accounts:
 		return e.Message
 	case rotate.Applied:

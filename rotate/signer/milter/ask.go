@@ -115,8 +115,8 @@ func (s Asked) Active(ctx context.Context, domains []string, identify func(Answe
 	return active, failed
 }
 
-// Silent is the fault of something that was asked, and from which no answer came because of err. what says who was asked
-// for what, and hint what to look at.
+// Silent is the fault of something that was asked, and from which no answer came because of err. what says who was
+// asked for what, and hint what to look at.
 func Silent(ctx context.Context, what string, err error, hint string) error {
 	if ctx.Err() != nil {
 		return fault.Interrupted(what, context.Cause(ctx))

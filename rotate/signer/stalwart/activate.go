@@ -93,7 +93,7 @@ func (s *Signer) create(ctx context.Context, account string, b *signer.Batch, se
 		}
 		var answer struct{ NotCreated map[string]refusal }
 		what := "create signatures of " + named(chunk) + " on signer " + s.cfg.Name
-		err := s.jmap(ctx, account, what, true, sent.Scrub,
+		err := s.jmap(ctx, request{account, what, true, sent.Scrub},
 			method{name: "x:DkimSignature/set", args: map[string]any{"create": objects}, into: &answer})
 		if err != nil {
 			return err
@@ -246,7 +246,7 @@ func (s *Signer) setStages(ctx context.Context, account string, set updates) (no
 	var answer struct{ NotUpdated map[string]refusal }
 	what := fmt.Sprintf("switch %d signatures on signer %s", len(set), s.cfg.Name)
 	// not repeated blindly: what changes nothing, because it was written before, makes Stalwart forget nothing
-	err = s.jmap(ctx, account, what, true, nil,
+	err = s.jmap(ctx, request{account: account, what: what, once: true},
 		method{name: "x:DkimSignature/set", args: map[string]any{"update": set}, into: &answer})
 	return answer.NotUpdated, err
 }

@@ -95,7 +95,8 @@ func (s *Signer) destroy(ctx context.Context, account string, ids map[string]dki
 	slices.Sort(all)
 	for some := range slices.Chunk(all, mostObjects) {
 		var answer struct{ NotDestroyed map[string]refusal }
-		err := s.jmap(ctx, account, fmt.Sprintf("destroy %d signatures on signer %s", len(some), s.cfg.Name), false, nil,
+		err := s.jmap(ctx,
+			request{account: account, what: fmt.Sprintf("destroy %d signatures on signer %s", len(some), s.cfg.Name)},
 			method{name: "x:DkimSignature/set", args: map[string]any{"destroy": some}, into: &answer})
 		if err != nil {
 			return err

@@ -133,7 +133,7 @@ func (s *Signer) lookSome(ctx context.Context, account, what string, names []str
 	for i, name := range names {
 		calls = append(calls, both("x:Domain", map[string]any{"name": name}, len(calls), &found[i])...)
 	}
-	if err := s.jmap(ctx, account, what, false, nil, calls...); err != nil {
+	if err := s.jmap(ctx, request{account: account, what: what}, calls...); err != nil {
 		return err
 	}
 	var domains []*domain
@@ -153,7 +153,7 @@ func (s *Signer) lookSome(ctx context.Context, account, what string, names []str
 	if len(calls) == 0 {
 		return nil
 	}
-	if err := s.jmap(ctx, account, what, false, nil, calls...); err != nil {
+	if err := s.jmap(ctx, request{account: account, what: what}, calls...); err != nil {
 		return err
 	}
 	for i, d := range domains {

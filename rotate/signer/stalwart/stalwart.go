@@ -90,28 +90,35 @@ type method struct {
 // mostCalls is how many method calls every server takes in one request (RFC 8620 section 2, maxCallsInRequest).
 const mostCalls = 16
 
-// jmap makes the calls in one request. once is for those that would be carried out twice.
-func (s *Signer) jmap(ctx context.Context, account, what string, once bool, scrub func([]byte) []byte,
-	calls ...method) error {
+// request says what method calls are made for.
+type request struct {
+	account string
+	what    string              // what is attempted, in errors
+	once    bool                // the calls would be carried out twice if they were sent twice
+	scrub   func([]byte) []byte // takes secrets out of what the server answers; nil for none
+}
+
+// jmap makes the calls in one request.
+func (s *Signer) jmap(ctx context.Context, q request, calls ...method) error {
 	var invocations [][3]any
 	for i, c := range calls {
-		c.args["accountId"] = account
+		c.args["accountId"] = q.account
 		invocations = append(invocations, [3]any{c.name, c.args, fmt.Sprint("c", i)})
 	}
 	body, err := json.Marshal(map[string]any{"using": []string{"urn:ietf:params:jmap:core", capability},
 		"methodCalls": invocations})
 	if err != nil {
-		return fault.Lasting(what, err, "report this as a defect")
+		return fault.Lasting(q.what, err, "report this as a defect")
 	}
-	a, err := s.client.Do(ctx, endpoint.Call{What: what, Method: http.MethodPost, Path: "/jmap", Body: body, Once: once,
-		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}, Scrub: scrub})
+	a, err := s.client.Do(ctx, endpoint.Call{What: q.what, Method: http.MethodPost, Path: "/jmap", Body: body, Once: q.once,
+		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}, Scrub: q.scrub})
 	if r := endpoint.RefusalOf(err); r != nil && strings.Contains(string(r.Body), "unknownCapability") {
-		return s.old(what)
+		return s.old(q.what)
 	}
 	if err != nil {
 		return err
 	}
-	return s.answers(what, a.Body, scrub, calls)
+	return s.answers(q.what, a.Body, q.scrub, calls)
 }
 
 // answers reads the answers to calls.

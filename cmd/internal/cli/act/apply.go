@@ -139,7 +139,7 @@ func (r run) endApply(doc planfile.Document, results []engine.Result) error {
 }
 
 // approved returns what is to be carried out, and the results for domains that are
-// refused without a look at the world.
+// refused without asking DNS, keystore or signers.
 func approved(cfg *config.Config, doc planfile.Document,
 	ignore rotate.Ignore) (out []engine.Task, refused []engine.Result) {
 	for _, d := range doc.Domains {

@@ -21,8 +21,9 @@ func (d *daemon) listen(cfg *config.Config) error {
 	}
 	d.server = nil
 	if address != "" {
-		server, err := serve.Listen(address, cfg.Serve.Hosts, d.metrics,
-			serve.Health{Alive: d.lives, Ready: d.ready}, serve.Detail{State: d.state, History: d.history}, d.log)
+		server, err := serve.Listen(address, cfg.Serve.Hosts, serve.Served{Metrics: d.metrics,
+			Health: serve.Health{Alive: d.lives, Ready: d.ready},
+			Detail: serve.Detail{State: d.state, History: d.history}, Log: d.log})
 		if err != nil {
 			d.server = old
 			return err

@@ -16,7 +16,7 @@ const foldIndent = 6
 // leastWidth is of how many columns a terminal has to be for lines to be folded for it.
 const leastWidth = 40
 
-// Folded returns p so that its lines break between words at width columns, and go on with an
+// Folded returns p so that its lines break between words at width columns, and continue with an
 // indent. A command between quotes stays on one line where it fits, because people copy it: half of
 // it could do harm.
 func (p Pen) Folded(width int) Pen {
