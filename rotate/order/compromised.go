@@ -20,7 +20,7 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 	} else if old != "" {
 		return leaveForGood(p, o, st)
 	}
-	if err := p.unmanaged("report a compromised key"); err != nil {
+	if err := p.unmanaged("report a compromised key of " + p.Want.Name); err != nil {
 		return nil, err
 	}
 	selectors := o.Selectors

@@ -9,7 +9,7 @@ import (
 
 // giveHold notes that the domain is on hold.
 func giveHold(p *order, st *rotate.State) ([]rotate.Event, error) {
-	if err := p.unmanaged("put the domain on hold"); err != nil {
+	if err := p.unmanaged("put " + p.Want.Name + " on hold"); err != nil {
 		return nil, err
 	}
 	message := "put on hold: no switch begins until 'dkimbot unhold --domain " + p.Want.Name + "'"

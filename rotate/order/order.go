@@ -103,7 +103,7 @@ func (p *order) chosen(signers []string) ([]string, error) {
 func (p *order) unmanaged(what string) error {
 	if _, release := p.req.Instruction.(rotate.Release); p.Have.Released != nil && !release {
 		return fault.Refuse(codes.Released,
-			fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.Want.Name),
+			fmt.Sprintf("%s: it was released, and dkimbot does nothing for it", what),
 			"'dkimbot release --domain "+p.Want.Name+" --undo' takes it back under management")
 	}
 	if err := follow.LostState(p.Want, p.Have, p.LostState()); err != nil {
@@ -114,6 +114,6 @@ func (p *order) unmanaged(what string) error {
 		return nil
 	}
 	return fault.Refuse(codes.NotManaged,
-		fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.Want.Name, p.Have.Phase),
+		fmt.Sprintf("%s: it is %s, so dkimbot does not sign for it yet", what, p.Have.Phase),
 		"'dkimbot rotate --domain "+p.Want.Name+"' brings it up")
 }

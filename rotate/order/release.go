@@ -13,7 +13,7 @@ import (
 
 // giveRelease notes that the domain is released.
 func giveRelease(p *order, o rotate.Release, st *rotate.State) ([]rotate.Event, error) {
-	if err := p.unmanaged("release the domain"); err != nil {
+	if err := p.unmanaged("release " + p.Want.Name); err != nil {
 		return nil, err
 	}
 	if why := p.restless(); why != "" && st.Released == nil {

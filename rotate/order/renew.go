@@ -11,7 +11,7 @@ import (
 
 // giveRenew notes that the standby's key is to be replaced.
 func giveRenew(p *order, st *rotate.State) ([]rotate.Event, error) {
-	if err := p.unmanaged("replace the standby's key"); err != nil {
+	if err := p.unmanaged("replace the standby's key of " + p.Want.Name); err != nil {
 		return nil, err
 	}
 	if st.Phase != rotate.Ready {

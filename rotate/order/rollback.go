@@ -62,7 +62,7 @@ func giveRollback(p *order, o rotate.Rollback, st *rotate.State) ([]rotate.Event
 // wayBack returns the selector that signed before, or says why there is no going
 // back to it.
 func (p *order) wayBack() (string, error) {
-	what := "roll back to the selector that signed before"
+	what := "roll back " + p.Want.Name + " to the selector that signed before"
 	if err := p.unmanaged(what); err != nil {
 		return "", err
 	}
@@ -90,8 +90,8 @@ func (p *order) wayBack() (string, error) {
 	case health.Current, health.Changing, health.Unseen: // an unseen record was seen when it was last used
 		if known := p.Known(back); p.Now.Before(known) {
 			return "", fault.Refuse(codes.RecordGone,
-				fmt.Sprintf("%s for %s: the key record of %s was missing from DNS, and resolvers may remember that until %s", what,
-					p.Want.Name, p.Name(back), calendar.Until(known)),
+				fmt.Sprintf("%s: the key record of %s was missing from DNS, and resolvers may remember that until %s", what,
+					p.Name(back), calendar.Until(known)),
 				"roll back after that time")
 		}
 		if until := p.Returnable(back); p.Now.Before(until) {
@@ -102,8 +102,8 @@ func (p *order) wayBack() (string, error) {
 		return "", p.ForeignRecord(back, p.Seen.Selectors[back].Sight)
 	}
 	return "", fault.Refuse(codes.RecordGone,
-		fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), "+
-			"so mail signed with it would not verify", what, p.Want.Name, p.Name(back),
+		fmt.Sprintf("%s: DNS does not show the key record of %s (it shows %s), "+
+			"so mail signed with it would not verify", what, p.Name(back),
 			dkim.Brief(p.Seen.Selectors[back].Sight.Values)),
 		"'dkimbot rotate --domain "+p.Want.Name+"' publishes a record of ours that has vanished; then roll back")
 }
@@ -113,33 +113,33 @@ func (p *order) notSwitching(what string) error {
 	old := p.Want.Policy.Other(p.Have.Active)
 	if p.Have.Leaked(old) {
 		return fault.Refuse(codes.Leaked,
-			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, old),
+			fmt.Sprintf("%s: the key at %s was reported as compromised", what, old),
 			"continue with "+p.Have.Active)
 	}
 	if name := p.elsewhere(); name != "" && p.neverLeft(old) {
 		return fault.Refuse(codes.NothingToRollBack,
-			fmt.Sprintf("%s for %s: no switch is in progress that the state knows of, and signer %s does not sign with %s", what,
-				p.Want.Name, name, p.Have.Active),
+			fmt.Sprintf("%s: no switch is in progress that the state knows of, and signer %s does not sign with %s", what,
+				name, p.Have.Active),
 			"'dkimbot plan --domain "+p.Want.Name+"' says what it signs with, 'dkimbot repair --domain "+p.Want.Name+
 				"' brings it to "+p.Have.Active)
 	}
 	if p.neverLeft(old) {
 		return fault.Refuse(codes.NothingToRollBack,
-			fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; "+
-				"%s waits for the next rotation", what, p.Want.Name, p.Have.Active, old),
+			fmt.Sprintf("%s: no switch is in progress, and every signer signs with %s already; "+
+				"%s waits for the next rotation", what, p.Have.Active, old),
 			"nothing has to be done; 'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+
 				" when that is wanted, 'dkimbot history --domain "+p.Want.Name+"' says what was done")
 	}
 	if sel := p.Have.Selector(old); p.Have.Phase == rotate.Ready && sel.Key != nil && sel.LastUsedAt.IsZero() { // adopted
 		return fault.Refuse(codes.NothingToRollBack,
-			fmt.Sprintf("%s for %s: no switch is in progress, and the state knows of none before; %s signs", what,
-				p.Want.Name, p.Have.Active),
+			fmt.Sprintf("%s: no switch is in progress, and the state knows of none before; %s signs", what,
+				p.Have.Active),
 			"'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+" when its key has settled; if the key that "+
 				"signs can't be trusted, add --compromised")
 	}
 	return fault.Refuse(codes.NothingToRollBack,
-		fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what,
-			p.Want.Name, old, p.Have.Active),
+		fmt.Sprintf("%s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what,
+			old, p.Have.Active),
 		"'dkimbot rotate --domain "+p.Want.Name+"' switches to the fresh key at "+old+
 			" when it has settled; if the key that signs can't be trusted, add --compromised")
 }
@@ -161,11 +161,11 @@ func (p *order) keyUsable(what, back string) error {
 	switch {
 	case key == nil || p.Have.Selector(back).Next != nil:
 		return fault.Refuse(codes.NothingToRollBack,
-			fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.Want.Name, back), "continue with "+
+			fmt.Sprintf("%s: the key at %s is being replaced", what, back), "continue with "+
 				p.Want.Policy.Other(back))
 	case !key.Leaked.IsZero():
 		return fault.Refuse(codes.Leaked,
-			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, back), "continue with "+
+			fmt.Sprintf("%s: the key at %s was reported as compromised", what, back), "continue with "+
 				p.Want.Policy.Other(back))
 	}
 	return nil
@@ -190,8 +190,8 @@ func (p *order) canBeGiven(back string, signers []string) error {
 // that was given up, or a wildcard's while the record was missing (I2).
 func keptOtherwise(p *order, what, back string, until time.Time) error {
 	return fault.Refuse(codes.RecordGone,
-		fmt.Sprintf("%s for %s: another key stood at %s for a while, and receivers may keep that until %s", what,
-			p.Want.Name, p.Name(back), calendar.Until(until)),
+		fmt.Sprintf("%s: another key stood at %s for a while, and receivers may keep that until %s", what,
+			p.Name(back), calendar.Until(until)),
 		"continue with "+p.Want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.Want.Name+
 			" --compromised' switches away from it anyway")
 }

@@ -26,7 +26,7 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 	if follow.Moving(p.Have) && !p.KnowsSelectors() {
 		return moveElsewhere(p, st)
 	}
-	if err := p.unmanaged("change the selectors"); err != nil &&
+	if err := p.unmanaged("change the selectors of " + p.Want.Name); err != nil &&
 		(fault.CodeOf(err) != codes.NotManaged || p.Have.Phase == rotate.New || p.KnowsSelectors()) {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func found(path string) (bool, error) {
 	}
 	for _, left := range []string{path + "-wal", path + "-journal"} {
 		if _, err := os.Lstat(left); err == nil {
-			return false, fault.Refuse(codes.LostState, "open the state database "+path+": it is gone, but its log "+
+			return false, fault.Refuse(codes.LostState, "open the state database "+path+": it is missing, but its log "+
 				left+" is there",
 				"restore both from a backup; only if this state is given up, remove the log")
 		}

@@ -22,8 +22,8 @@ replacement of a compromised key. 'dkimbot status' and 'dkimbot plan' say that t
 on hold, and since when.
 
 After a rollback of all signers a domain is on hold by itself: the schedule does not switch
-to the key that signers came back from. 'dkimbot rotate --domain D' switches to it when that
-is wanted, and 'dkimbot unhold --domain D' leaves it to the schedule.`,
+to the key that signers came back from. This hold ends by 'dkimbot rotate --domain D', too, which
+switches to that key now. 'dkimbot unhold --domain D' leaves it to the schedule.`,
 		Example: `  dkimbot hold --domain example.com`,
 	})
 }
@@ -56,7 +56,11 @@ func holding(p *console.Program, what rotate.Instruction, cmd *cobra.Command) *c
 			request: rotate.Request{Named: true, Instruction: what}, dryRun: dryRun})
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&domains, "domain", nil, "this `domain`; may be repeated")
+	usage := "put this `domain` on hold; may be repeated"
+	if what == (rotate.Unhold{}) {
+		usage = "end the hold of this `domain`; may be repeated"
+	}
+	f.StringArrayVar(&domains, "domain", nil, usage)
 	f.BoolVar(&dryRun, "dry-run", false, "show the plan and do nothing")
 	p.JSONFlag(cmd)
 	return cmd
