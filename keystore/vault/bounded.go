@@ -19,9 +19,9 @@ const maxAnswer = 1 << 20
 
 var errLarge = errors.New("the answer is larger than 1 MiB")
 
-// bounded reads an answer whole, up to maxAnswer, before it hands it on: Vault's client ends the request
-// of a raw write before its answer's body has been read, and a body that comes a moment after the head, as through many proxies,
-// would be lost.
+// bounded reads an answer whole, up to maxAnswer, before it hands it on: Vault's client ends the request of a raw write
+// before its answer's body has been read, and a body that comes a moment after the head, as through many proxies, would
+// be lost.
 type bounded struct{ http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -22,7 +22,8 @@ func giveRollback(p *order, o rotate.Rollback, st *rotate.State) ([]rotate.Event
 	if err != nil {
 		return nil, err
 	}
-	if old := follow.OriginOf(p.Have); old != nil && (p.Have.Active == "" || p.notSince(p.Want.Policy.Other(p.Have.Active))) {
+	old := follow.OriginOf(p.Have)
+	if old != nil && (p.Have.Active == "" || p.notSince(p.Want.Policy.Other(p.Have.Active))) {
 		if len(o.Signers) > 0 {
 			return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("send signers of %s back to %s: "+
 				"during a move to other selectors all signers go back together", p.Want.Name, strings.Join(old, " and ")),
@@ -196,8 +197,8 @@ func keptOtherwise(p *order, what, back string, until time.Time) error {
 			" --compromised' switches away from it anyway")
 }
 
-// notSince reports whether no rotation began since a move to other selectors: at the other one no signer was, also where
-// its key took the place of another record.
+// notSince reports whether no rotation began since a move to other selectors: at the other one no signer was, also
+// where its key took the place of another record.
 func (p *order) notSince(other string) bool {
 	return p.neverLeft(other) || p.Have.Phase == rotate.Ready && p.Have.Selector(other).LastUsedAt.IsZero()
 }
