@@ -42,7 +42,7 @@ func (u *Later) Close() error {
 	return u.close()
 }
 
-// Get fails with the reason why the keystore can't be opened.
+// Get implements Reader. Where the keystore can't be opened, that is the error.
 func (u *Later) Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
 	keys, err := u.opened()
 	if err != nil {
@@ -51,7 +51,7 @@ func (u *Later) Get(ctx context.Context, name dkim.Name, version int) (*dkim.Pri
 	return keys.Get(ctx, name, version)
 }
 
-// Put fails with the reason why the keystore can't be opened.
+// Put implements Keystore. Where the keystore can't be opened, that is the error.
 func (u *Later) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (int, error) {
 	keys, err := u.opened()
 	if err != nil {
@@ -60,7 +60,7 @@ func (u *Later) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, a
 	return keys.Put(ctx, name, key, after)
 }
 
-// Destroy fails with the reason why the keystore can't be opened.
+// Destroy implements Keystore. Where the keystore can't be opened, that is the error.
 func (u *Later) Destroy(ctx context.Context, name dkim.Name, version int) error {
 	keys, err := u.opened()
 	if err != nil {

@@ -122,7 +122,7 @@ func (p *process) belongs(values []string, by *turn) bool {
 	return false
 }
 
-// Holder implements rotate.NameReader.
+// Holder implements ports.NameReader.
 func (l ledger) Holder(_ context.Context, owner string) (dkim.Name, error) {
 	if err := l.open("find out whose record stands at " + owner); err != nil {
 		return dkim.Name{}, err
@@ -130,7 +130,7 @@ func (l ledger) Holder(_ context.Context, owner string) (dkim.Name, error) {
 	return l.store.holder(owner), nil
 }
 
-// Claim implements rotate.Names.
+// Claim implements ports.Names.
 func (l ledger) Claim(_ context.Context, owner string, name dkim.Name) (dkim.Name, error) {
 	if err := l.open("claim " + owner + " for " + name.String()); err != nil {
 		return dkim.Name{}, err

@@ -244,7 +244,7 @@ func (p *process) Now() time.Time { return p.now.Add(p.offset) }
 // Elapsed implements ports.Clock.
 func (p *process) Elapsed() time.Duration { return p.now.Sub(p.sc.Start) }
 
-// every implements rotate.Parts.Every, for as long as this life of the process lasts.
+// every is what engine.Parts.Every does, for as long as this life of the process lasts.
 func (p *process) every(d time.Duration, do func()) (stop func()) {
 	ended, owner := false, p.owner
 	var again func()

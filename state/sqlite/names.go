@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// Holder implements rotate.NameReader.
+// Holder implements ports.NameReader.
 func (r *reads) Holder(ctx context.Context, owner string) (holder dkim.Name, err error) {
 	err = r.read(ctx, "find out whose record stands at "+owner, func(db *sql.DB) error {
 		holder, err = holderOf(ctx, db, owner)
@@ -18,7 +18,7 @@ func (r *reads) Holder(ctx context.Context, owner string) (holder dkim.Name, err
 	return holder, err
 }
 
-// Claim implements rotate.Names.
+// Claim implements ports.Names.
 func (s *Store) Claim(ctx context.Context, owner string, name dkim.Name) (holder dkim.Name, err error) {
 	err = s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if holder, err = holderOf(ctx, tx, owner); err != nil || holder != (dkim.Name{}) && holder != name {

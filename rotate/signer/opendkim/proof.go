@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
-// prove asks the daemon about every job and returns the findings that are not a proof; see milter.Prove.
+// prove asks the daemon about every job and returns the findings that are not a proof; see milter.Asked.Prove.
 func (b *batch) prove(ctx context.Context, patience time.Duration) map[string]milter.Finding {
 	wants := make([]milter.Want, len(b.jobs))
 	for i, j := range b.jobs {

@@ -44,7 +44,7 @@ type Findings struct {
 	Asked func(path string, known []string) // called for each group of keys that was read; nil but in tests
 
 	Errs, Warns []Error
-	Unread      []Error  // credentials that are named and can't be read now; see Section.Credential
+	Unread      []Error  // credentials that are named and can't be read now; see Section.Secret
 	Files       []string // in the order of reading
 }
 
