@@ -38,13 +38,18 @@ func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) bool {
 		return noted.Preceded != sel.Preceded || noted.PrecededTTL != sel.PrecededTTL
 	}
 	changed := false
+	lacked := st.refuge(name) && slices.ContainsFunc(s.Sight.Values, sel.Ours) &&
+		!slices.ContainsFunc(other, notIn(s.Sight.Wildcard))
 	if MayBeKey(other) {
-		if sel.Key.ShadowedAt.IsZero() || !sel.Key.VerifiedAt.IsZero() { // once, not at each look
-			sel.Key.ShadowedAt = now
+		if sel.Key.ShadowedAt.IsZero() || !lacked && !sel.Key.VerifiedAt.IsZero() { // once, not at each look
+			sel.Key.ShadowedAt, changed = now, true
 		}
 		replaced := sel.Key.Replaced || !st.Signers.reached(name, false)
-		changed = replaced != sel.Key.Replaced || sel.Key.ShadowedAt.Equal(now)
+		changed = changed || replaced != sel.Key.Replaced
 		sel.Key.Replaced = replaced
+	}
+	if lacked {
+		return changed
 	}
 	for _, key := range []*Key{sel.Key, sel.Next} {
 		if key == sel.Key || key != nil && key.CacheWait > 0 { // else its publication is yet to begin
@@ -53,4 +58,14 @@ func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) bool {
 		}
 	}
 	return changed
+}
+
+// refuge reports whether signers leave a compromised active key for a selector's. A server that lacks its record, and
+// shows a wildcard's instead, is then like one that shows nothing: whether signers wait for it is said where they flee.
+func (st *State) refuge(name string) bool {
+	return name != st.Active && st.Leaked(st.Active) && st.Phase != Bootstrapping
+}
+
+func notIn(values []string) func(string) bool {
+	return func(v string) bool { return !slices.Contains(values, v) }
 }

@@ -21,6 +21,16 @@ func (w *world) lacking(selectors ...string) {
 	}
 }
 
+// wild lets the server that lacks a record show what a wildcard has instead.
+func (w *world) wild(value string) {
+	shows := w.shows
+	w.shows = func(s *rotate.Sight) {
+		if shows(s); !s.Complete {
+			s.Wildcard, s.TTL = []string{value}, 12*time.Hour
+		}
+	}
+}
+
 // tagged has the servers show each record as a DNS panel wrote it again, with the flag t=s.
 func (w *world) tagged() {
 	shows := w.shows
@@ -37,7 +47,7 @@ func (w *world) tagged() {
 // key that is good, every server has to show it.
 func TestDeadKeyIsLeft(t *testing.T) {
 	for title, order := range map[string]rotate.Compromised{"revoked": {RevokeNow: true}, "good": {},
-		"revoked, with other tags at the other one": {RevokeNow: true}} {
+		"revoked, with other tags at the other one": {RevokeNow: true}, "revoked, under a wildcard": {RevokeNow: true}} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			w.settle(d)
@@ -45,6 +55,9 @@ func TestDeadKeyIsLeft(t *testing.T) {
 			w.lacking("s2")
 			if strings.Contains(title, "tags") {
 				w.tagged()
+			}
+			if strings.Contains(title, "wildcard") {
+				w.wild("v=spf1 -all")
 			}
 			res := w.order(d, order)
 			for _, name := range d.Signers {
@@ -63,13 +76,18 @@ func TestDeadKeyIsLeft(t *testing.T) {
 // TestNothingBecomesWorse: a server that shows neither key keeps no signer from leaving a compromised one: whoever asks
 // it finds none before and after. One that lacks only the key to which they go does.
 func TestNothingBecomesWorse(t *testing.T) {
-	for title, lacks := range map[string][]string{"neither": {"s1", "s2"}, "only the other one": {"s2"}} {
+	for title, lacks := range map[string][]string{"neither": {"s1", "s2"}, "only the other one": {"s2"},
+		"neither, under a wildcard": {"s1", "s2"}, "neither, under a key's wildcard": {"s1", "s2"},
+		"only the other one, under a wildcard": {"s2"}} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			w.lag = 0
 			w.settle(d)
 			w.pass(8 * day)
 			w.lacking(lacks...)
+			if _, shows, found := strings.Cut(title, "under "); found {
+				w.wild(map[string]string{"a wildcard": "v=spf1 -all", "a key's wildcard": "v=DKIM1; p="}[shows])
+			}
 			res := w.order(d, rotate.Compromised{})
 			for _, name := range d.Signers {
 				if got := w.hosts[name].selector(d.Name); (got == "s2") != (len(lacks) == 2) {

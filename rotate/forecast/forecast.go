@@ -173,8 +173,9 @@ func (f *forecast) show(seen *rotate.SelectorSeen, record string) {
 	if seen.Sight.Unchecked {
 		return
 	}
-	seen.Sight.Values, seen.Sight.Complete, seen.Sight.Lagging, seen.Sight.TTL = []string{record}, true, nil,
-		f.want.Policy.TTL
+	sight := &seen.Sight
+	sight.Values, sight.Complete, sight.TTL = []string{record}, true, f.want.Policy.TTL
+	sight.Wildcard, sight.Silent, sight.Shown, sight.Lagging, sight.Bogus = nil, false, nil, nil, nil
 }
 
 // unnamed returns the step without the ids that stand for keys that are yet to be made.

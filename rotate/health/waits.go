@@ -38,7 +38,13 @@ func (h *Check) Known(s string) time.Time {
 	case h.publishes(s) && !(Enough(&h.Judge, s) && !key.VerifiedAt.IsZero()): // else it is tried again at an account only
 		return h.Now.Add(max(key.CacheWait, h.CacheWait(s)))
 	}
-	return key.Known(h.Now)
+	known := key.Known(h.Now)
+	// A server that shows a wildcard's instead is not waited for: the others have shown the record since it was published.
+	if since := key.PublishedAt.Add(key.CacheWait); Enough(&h.Judge, s) && len(h.Seen.Selectors[s].Sight.Wildcard) > 0 &&
+		!key.PublishedAt.IsZero() && since.Before(known) {
+		return since
+	}
+	return known
 }
 
 // Returnable returns the earliest time at which signers may go back to the selector: like Usable,
