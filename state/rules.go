@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -35,12 +36,12 @@ func FirstLook(st rotate.State, now time.Time) (at time.Time, note bool) {
 	if st.Failures > 0 && st.NextTry.After(now) {
 		now = st.NextTry
 	}
-	return rotate.NextLook(st.Domain, now.Add(rotate.LookEvery/2)), st.Revision == 0 || st.Failures > 0
+	return calendar.NextLook(st.Domain, now.Add(calendar.LookEvery/2)), st.Revision == 0 || st.Failures > 0
 }
 
 // TooFar returns the time from which on a noted turn to be looked after was noted
 // when the clock was wrong: it counts as come.
-func TooFar(now time.Time) time.Time { return now.Add(3 * rotate.LookEvery) }
+func TooFar(now time.Time) time.Time { return now.Add(3 * calendar.LookEvery) }
 
 // Nanos returns t as nanoseconds since 1970, the form in which stores compare
 // times. What lies outside of 1678 to 2262 becomes the nearest end.
@@ -106,8 +107,8 @@ func holds(what string, last, l ports.Lease) error {
 // NextTurn returns the domain's next turn to be looked after, when it takes one at
 // now. Until closely, which is somewhere in the past for most, turns come quickly.
 func NextTurn(domain string, now, closely time.Time) time.Time {
-	next := rotate.NextLook(domain, now)
-	if soon := now.Add(ports.LookClosely); !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)) &&
+	next := calendar.NextLook(domain, now)
+	if soon := now.Add(ports.LookClosely); !soon.After(closely) && closely.Before(now.Add(calendar.LookEvery)) &&
 		soon.Before(next) {
 		return soon
 	}

@@ -72,7 +72,7 @@ type Store interface {
 	ports.Names
 	Reader
 	// TakeLooks gives each of the domains whose turn to be looked after has come
-	// at now its next turn (rotate.NextLook), and returns them in their order. Of several callers
+	// at now its next turn (calendar.NextLook), and returns them in their order. Of several callers
 	// one gets a turn. No state changes by it.
 	TakeLooks(ctx context.Context, now time.Time, domains []string) ([]string, error)
 }

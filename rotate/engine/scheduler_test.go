@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -324,7 +325,7 @@ func TestPending(t *testing.T) {
 	check("new", pending(w.Now()), "d1.example", "d3.example")
 	w.settle(domains[1])
 	w.settle(domains[3])
-	w.pass(3 * rotate.LookEvery / 2)
+	w.pass(3 * calendar.LookEvery / 2)
 	check("looks", pending(w.Now()), "d0.example", "d1.example", "d2.example", "d3.example")
 	check("none", pending(w.Now()))
 	domains[2].Policy.TTL = 2 * time.Hour

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
@@ -126,7 +127,7 @@ func (m *memory) takeLooks(now time.Time, domains []string) []string {
 		next := now.Add(m.world.sc.inspect)
 		soon := now.Add(ports.LookClosely)
 		switch closely := m.closely[d]; {
-		case !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)): // as state.NextTurn has it
+		case !soon.After(closely) && closely.Before(now.Add(calendar.LookEvery)): // as state.NextTurn has it
 			m.looks[d] = soon
 		case m.world.sc.inspect == 0:
 			delete(m.looks, d)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
 
@@ -69,7 +70,7 @@ func BenchmarkTakeLooks(b *testing.B) {
 			names[i] = fmt.Sprintf("d%06d.example", i)
 		}
 		hours++
-		taken, err := s.TakeLooks(b.Context(), start.Add(time.Duration(hours)*rotate.LookEvery), names)
+		taken, err := s.TakeLooks(b.Context(), start.Add(time.Duration(hours)*calendar.LookEvery), names)
 		return len(taken), err
 	})
 }

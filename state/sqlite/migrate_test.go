@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -81,7 +82,7 @@ func TestMigrateFromVersion1(t *testing.T) {
 	if due, err := s.Due(t.Context(), at); err != nil || !slices.Equal(due, []string{"example.com"}) {
 		t.Errorf("due %v, error %v", due, err)
 	}
-	soon := time.Now().Add(rotate.LookEvery + time.Minute)
+	soon := time.Now().Add(calendar.LookEvery + time.Minute)
 	if looks, err := s.Looks(t.Context(), soon); err != nil || !slices.Equal(looks, []string{"example.com"}) {
 		t.Errorf("within the hour %v are looked after, error %v", looks, err)
 	}

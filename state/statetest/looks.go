@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
@@ -43,7 +44,7 @@ func looks(t *testing.T, s state.Store) {
 	save(t, s, a, start, rotate.State{Domain: domain})
 	save(t, s, b, start, rotate.State{Domain: other})
 	first, _ := state.FirstLook(rotate.State{Domain: domain}, start)
-	if first.Before(start.Add(rotate.LookEvery/2)) || first.After(start.Add(2*rotate.LookEvery)) {
+	if first.Before(start.Add(calendar.LookEvery/2)) || first.After(start.Add(2*calendar.LookEvery)) {
 		t.Errorf("the first turn after %v is at %v", start, first)
 	}
 	wantTurn(t, s, domain, first.Add(-1), false)
@@ -54,7 +55,7 @@ func looks(t *testing.T, s state.Store) {
 	if got := takeLooks(t, s, first, domain, domain, "nobody.example"); !slices.Equal(got, []string{domain}) {
 		t.Errorf("taken: %q", got)
 	}
-	second := first.Add(rotate.LookEvery)
+	second := first.Add(calendar.LookEvery)
 	wantTurn(t, s, domain, second.Add(-1), false)
 	wantTurn(t, s, domain, second, true)
 	wantTurn(t, s, other, second, true) // which is nobody's but its own
@@ -64,16 +65,16 @@ func looks(t *testing.T, s state.Store) {
 
 	save(t, s, a, start, rotate.State{Domain: domain, Revision: 1}) // which gives no turn earlier
 	wantTurn(t, s, domain, second.Add(-1), false)
-	try := start.Add(rotate.LookEvery)
+	try := start.Add(calendar.LookEvery)
 	save(t, s, b, start, rotate.State{Domain: other, Revision: 1, Failures: 7, NextTry: try})
-	wantTurn(t, s, other, try.Add(rotate.LookEvery/2), false)
-	wantTurn(t, s, other, try.Add(3*rotate.LookEvery/2), true)
+	wantTurn(t, s, other, try.Add(calendar.LookEvery/2), false)
+	wantTurn(t, s, other, try.Add(3*calendar.LookEvery/2), true)
 
 	takeLooks(t, s, start.AddDate(3, 0, 0), domain) // a clock that ran ahead holds nothing up
 	wantTurn(t, s, domain, start, true)
 	takeLooks(t, s, start, domain)
 	wantTurn(t, s, domain, start, false)
-	wantTurn(t, s, domain, start.Add(rotate.LookEvery), true)
+	wantTurn(t, s, domain, start.Add(calendar.LookEvery), true)
 }
 
 // Of many that ask for the same turns at once, each turn goes to one.
@@ -88,7 +89,7 @@ func looksOnce(t *testing.T, s state.Store) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			taken, err := s.TakeLooks(t.Context(), start.Add(2*rotate.LookEvery), names)
+			taken, err := s.TakeLooks(t.Context(), start.Add(2*calendar.LookEvery), names)
 			if err != nil {
 				t.Error(err)
 			}
@@ -137,7 +138,7 @@ func lookAgain(t *testing.T, s state.Store) {
 			t.Fatal(err)
 		}
 	}
-	again(start.Add(rotate.LookEvery), time.Time{}) // never later than it would come
+	again(start.Add(calendar.LookEvery), time.Time{}) // never later than it would come
 	again(start, time.Time{}, rotate.Event{Domain: domain, Message: "two"})
 	revision = save(t, s, l, start, rotate.State{Domain: domain, Revision: revision}) // of one who looked before
 	wantTurn(t, s, domain, start, true)
@@ -158,7 +159,7 @@ func lookAgain(t *testing.T, s state.Store) {
 	}
 	wantTurn(t, s, domain, now, true)
 	takeLooks(t, s, now, domain)
-	next := rotate.NextLook(domain, now)
+	next := calendar.NextLook(domain, now)
 	wantTurn(t, s, domain, next.Add(-1), false)
 	wantTurn(t, s, domain, next, true)
 

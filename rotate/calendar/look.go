@@ -1,10 +1,6 @@
-package rotate
+package calendar
 
-import (
-	"time"
-
-	"github.com/dkimbot/dkimbot/rotate/calendar"
-)
+import "time"
 
 // LookEvery is the time between two health checks of a domain when nothing is due: a record may
 // vanish, and a signer may come back from a backup, long before the next rotation.
@@ -17,7 +13,7 @@ const LookEvery = time.Hour
 func NextLook(domain string, t time.Time) time.Time {
 	const every = int64(LookEvery)
 	into := (t.UnixNano()%every + every) % every
-	next := t.Add(calendar.Share(domain, LookEvery) - time.Duration(into))
+	next := t.Add(Share(domain, LookEvery) - time.Duration(into))
 	if !next.After(t) {
 		next = next.Add(LookEvery)
 	}
