@@ -111,7 +111,19 @@ func (w *world) urgently(ref dkim.Ref, left *use) bool {
 			}
 		}
 	}
-	return w.flees(left)
+	return w.flees(left) || left == nil && w.only(ref.Name)
+}
+
+// only reports whether the keystore has lost the keys at the domain's other selectors: a signer that signs with nothing
+// would sign with nothing for days yet.
+func (w *world) only(name dkim.Name) bool {
+	held := func(k *dkim.PrivateKey) bool { return k != nil }
+	for other, keys := range w.keys {
+		if other.Domain == name.Domain && other != name && slices.ContainsFunc(keys, held) {
+			return false
+		}
+	}
+	return true
 }
 
 // flees reports whether signers are to leave a compromised key, or one leaves such a key from long ago.
