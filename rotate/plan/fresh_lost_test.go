@@ -3,6 +3,7 @@ package plan_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -46,5 +47,39 @@ func TestFreshKeyLost(t *testing.T) {
 	s.Hold("s2", "", 1)
 	if p := s.Plan(); p.Stop == nil || strings.Contains(plantest.Steps(p, s.Now), "generate") {
 		t.Errorf("all are lost: %s", plantest.Steps(p, s.Now))
+	}
+}
+
+// TestStandbyLostInEmergency: where the active key is compromised and the keystore has lost the standby's, the standby
+// gets a fresh one to flee to, also when a signer strays to what dkimbot does not know: it can't be brought back to the
+// compromised key, and signers would stay with that for good (I2). A signer that may use the standby's is waited for.
+func TestStandbyLostInEmergency(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*scene)
+		want   bool
+	}{
+		"all signers are there":           {func(*scene) {}, true},
+		"one signs with another selector": {func(s *scene) { s.Drift("mail", "other", "mx2"); s.Unsure("mx2") }, true},
+		"one signs with nothing":          {func(s *scene) { s.Drift("", "", "mx2") }, true},
+		"one signs with the standby's":    {func(s *scene) { s.Drift("s2", plantest.KeyAt(1).ID, "mx2") }, false},
+		"one does not answer":             {func(s *scene) { s.Silence("mx2"); s.Unsure("mx2") }, false},
+		"mail may need the standby's": {func(s *scene) {
+			s.Drift("mail", "other", "mx2")
+			s.ConfirmedAt("mx2", s.Now.Add(-time.Hour))
+		}, false},
+		"the active one is lost, too": {func(s *scene) { s.Drift("mail", "other", "mx2"); s.Hold("s1", "", 1) }, false},
+		"somebody else's record stands there": {func(s *scene) {
+			s.Drift("mail", "other", "mx2")
+			s.Show("s2", plantest.ForeignRecord)
+		}, false},
+	} {
+		s := plantest.Ready()
+		plantest.Leak("s1")(s)
+		s.Hold("s2", "", 2)
+		c.change(s)
+		steps := plantest.Steps(s.Plan(), s.Now)
+		if got := strings.Contains(steps, "generate s2"); got != c.want {
+			t.Errorf("%s: a fresh key is made: %t: %s", name, got, steps)
+		}
 	}
 }

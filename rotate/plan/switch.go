@@ -26,7 +26,8 @@ func (p *planner) ready(busy bool) {
 		return
 	}
 	heals := p.heals()
-	if leadsOut(p, standby) && wayout.Unneeded(&p.Judge, standby) && !p.Now.Before(p.Quiet(standby)) {
+	fresh := leadsOut(p, standby) || nowhereToFlee(p, standby)
+	if fresh && wayout.Unneeded(&p.Judge, standby) && !p.Now.Before(p.Quiet(standby)) {
 		p.replace(standby)
 		return
 	}
@@ -59,6 +60,12 @@ func (p *planner) ready(busy bool) {
 		next.At = usable
 	}
 	p.plan.Next = p.opening(next)
+}
+
+// nowhereToFlee reports whether signers are to leave a compromised key, and the keystore has lost only the standby's:
+// they flee to a fresh one, whatever else they sign with now.
+func nowhereToFlee(p *planner, standby string) bool {
+	return p.Have.Leaked(p.Have.Active) && p.obstacles[""] == nil && p.obstacles[standby] == nil && !p.LostAll()
 }
 
 func latest(a, b time.Time) time.Time {
