@@ -10,7 +10,7 @@ import (
 // words are the types that the planner, the transitions and the steps are written in. A
 // function that has to do with one of them is one of theirs, in whichever file it stands.
 var words = []string{"planner", "view", "Judge", "Check", "health", "draft", "order", "Adopter", "run", "forecast", "Compromised",
-	"Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan", "Step", "SelectorSeen"}
+	"Rollback", "Release", "Reclaim", "Retired", "State", "Selector", "Key", "DomainPlan", "Step", "SelectorSeen"}
 
 // wholly are packages of which each function is one of theirs.
 var wholly = []string{"plan", "order", "adoption", "health", "observe"}
