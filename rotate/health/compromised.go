@@ -95,10 +95,12 @@ func (j *Judge) Flight(s string) bool {
 }
 
 // mayBeUsed reports whether a signer may sign with the selector's key: by what it confirmed, or by what it says now.
+// Where both keys are compromised none is brought to the other one to confirm it: what it says is all that is known.
 func (v *view) mayBeUsed(s string) bool {
-	return v.Have.Relied(s) || slices.ContainsFunc(v.Want.Signers, func(name string) bool {
+	both := v.Have.Leaked(v.Want.Policy.Other(s))
+	return !both && v.Have.Relied(s) || slices.ContainsFunc(v.Want.Signers, func(name string) bool {
 		seen := v.Seen.Signers[name]
-		return seen.Err != nil || seen.At(s)
+		return seen.Err != nil || seen.At(s) || v.Seen.Probed[name] && v.Have.Relied(s)
 	})
 }
 

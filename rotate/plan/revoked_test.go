@@ -3,6 +3,7 @@ package plan_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -124,6 +125,43 @@ func TestRevokedWhereNoneSigns(t *testing.T) {
 		revoked := slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Revoke })
 		if revoked != tt.revoked {
 			t.Errorf("%s: %s; %v", title, plantest.Steps(p, s.Now), p.Stop)
+		}
+	}
+}
+
+// TestBothCompromisedWhileNew: where both keys of a new domain are compromised, the one that no signer says it signs with
+// is revoked, so that it can be made again, also when a signer is not sure to have left it: none is brought to the other
+// one to confirm it, and both would stay for good. Mail goes on by the other one (I2).
+func TestBothCompromisedWhileNew(t *testing.T) {
+	for title, tt := range map[string]struct {
+		change func(*scene)
+		want   string
+	}{
+		"one is not sure": {func(*scene) {}, "revoke s1"},
+		"all are sure":    {func(s *scene) { s.Sign("s2", "mx1") }, "revoke s1"},
+		"none was given a key, and mail is looked at": {func(s *scene) {
+			s.Have.Signers = nil
+			s.Drift("", "", "mx1")
+			s.Seen.Probed = map[string]bool{"mx1": true}
+		}, "revoke s1, revoke s2"},
+		"none signs":                      {func(s *scene) { s.Drift("", "", "mx1") }, "revoke s1, revoke s2"},
+		"one signs with it":               {func(s *scene) { s.Drift("s1", plantest.KeyAt(0).ID, "mx2") }, "verify s2, activate s2/mx2"},
+		"one is silent":                   {func(s *scene) { s.Silence("mx2") }, ""},
+		"mail of the unsure is looked at": {func(s *scene) { s.Seen.Probed = map[string]bool{"mx1": true} }, ""},
+		"mail of another is looked at":    {func(s *scene) { s.Seen.Probed = map[string]bool{"mx2": true} }, ""},
+		"the other key is good": {func(s *scene) { s.Have.Selectors["s2"].Key.Leaked = time.Time{} },
+			"verify s2, activate s2/mx1, activate s2/mx2"},
+	} {
+		s := plantest.Bootstrapping()
+		s.Have.Target = "s2"
+		plantest.Leak("s1")(s)
+		plantest.Leak("s2")(s)
+		s.Sign("s2", "mx1")
+		s.Unsure("mx1")
+		tt.change(s)
+		p := s.Plan()
+		if got := plantest.Steps(p, s.Now); got != tt.want {
+			t.Errorf("%s: %q, want %q; %v", title, got, tt.want, p.Stop)
 		}
 	}
 }
