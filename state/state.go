@@ -60,7 +60,7 @@ type Reader interface {
 	Origin
 	ports.QuotaReader
 	ports.NameReader
-	// Close lets go of the store. No other method may be called after it.
+	// Close closes the store. No other method may be called after it.
 	Close() error
 }
 

@@ -165,7 +165,7 @@ func (w *world) told(d wish) string {
 }
 
 // TestFormer: a domain that signs with a selector of its own is moved over; its old
-// record is left alone, and people are reported when it may go (I1, I6).
+// record is left alone, and people are informed when it may go (I1, I6).
 func TestFormer(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	old := w.byHand(d, "mail", "mx1", "mx2")

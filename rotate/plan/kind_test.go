@@ -91,7 +91,7 @@ func rsaRecord(t *testing.T) string {
 	return plantest.Record(key)
 }
 
-// TestKindIsSaid: where keys are of another kind than the policy asks for, people are reported when all will have that one,
+// TestKindIsSaid: where keys are of another kind than the policy asks for, people are informed when all will have that one,
 // or that they will not: in words that are so.
 func TestKindIsSaid(t *testing.T) {
 	rsa := rsaRecord(t)

@@ -57,7 +57,7 @@ func Parent(path string, also ...int) (*Dir, string, error) {
 	return d, name, err
 }
 
-// Close lets go of the directory.
+// Close closes the directory.
 func (d *Dir) Close() error { return unix.Close(d.fd) }
 
 // Path returns where the directory is, without symbolic links.

@@ -60,7 +60,7 @@ type readOnly struct {
 // Exists implements state.Origin.
 func (r *readOnly) Exists() bool { return true }
 
-// Close lets go of the database.
+// Close closes the database.
 func (r *readOnly) Close() error { return r.follower.close() }
 
 // follower chooses how to read without writing. While there is a log, SQLite

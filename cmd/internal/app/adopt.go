@@ -44,7 +44,7 @@ func (a *App) finder(ctx context.Context, source keyimport.Source) (*keyimport.F
 	return f, nil
 }
 
-// Adoption says which domains are adopted, where their keys are found, and how long their waits are sat out.
+// Adoption says which domains are adopted, where their keys are found, and how long a run stays for their waits.
 type Adoption struct {
 	Domains  []rotate.Domain
 	Request  rotate.Request

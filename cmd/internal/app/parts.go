@@ -111,8 +111,8 @@ func newSigners(cfg *config.Config) (map[string]ports.Signer, error) {
 	return out, nil
 }
 
-// WithoutKeystore lets a keystore that can't be opened keep nothing from being done
-// that needs none, and says why it can't be. Without it, opening fails.
+// WithoutKeystore does what needs no keystore also where it can't be opened, and reports why it can't be. Without this
+// option, opening the App fails.
 func WithoutKeystore(report func(why error)) Option { return func(a *App) { a.keyless = report } }
 
 // openOrNot opens the keystore; where it can't be opened and need not be, what stands

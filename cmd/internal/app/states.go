@@ -27,7 +27,7 @@ func OpenStates(ctx context.Context, cfg *config.Config) (Stored, error) {
 	return Stored{a}, nil
 }
 
-// Close lets go of the state.
+// Close closes the state.
 func (s Stored) Close() error { return s.app.Close() }
 
 // Each yields where the domains stand, in their order. After an error it yields no more.

@@ -16,7 +16,7 @@ import (
 )
 
 // TestCheck: what would keep notices from being sent, or switches from being allowed, is reported beforehand,
-// without the secret addresses (I9); and nobody is reported anything.
+// without the secret addresses (I9); and nobody is informed of anything.
 func TestCheck(t *testing.T) {
 	server := httptest.NewServer(nil)
 	defer server.Close()

@@ -160,14 +160,14 @@ func (n *Notifier) Consent(ctx context.Context, want rotate.Domain, s rotate.Ste
 	return consent(ctx, n.cfg.BeforeSwitch, d)
 }
 
-// Step notes a step that was carried out. It is for the heart's port Notify.
+// Step notes a step that was carried out. It is engine.Parts.Notify.
 func (n *Notifier) Step(e rotate.Event) {
 	if e.Outcome == codes.OutcomeDone {
 		_ = n.audit.note(ofEvent(e, nil), false) // logged there
 	}
 }
 
-// Failed reports a failed or refused attempt. It is the heart's port of that name.
+// Failed reports a failed or refused attempt. It is engine.Parts.Failed.
 func (n *Notifier) Failed(e rotate.Event, err error) { n.trouble(ofEvent(e, err)) }
 
 // Command reports a command that failed or was refused before it took the domain,
@@ -180,7 +180,7 @@ func (n *Notifier) Command(name, domain string, err error) {
 // of one is a new one.
 func (n *Notifier) Well() { n.memory.well("") }
 
-// Stored says what a change of a domain's state finished. It is the heart's port of that name.
+// Stored reports what a change of a domain's state finished. It is engine.Parts.Stored.
 func (n *Notifier) Stored(before, after rotate.State) {
 	if before.Failures > 0 && after.Failures == 0 {
 		n.memory.well(after.Domain)

@@ -45,7 +45,7 @@ type Document struct {
 	Checksum  string `json:"checksum"` // SHA-256 of the document as it is written, with an empty checksum
 }
 
-// Summary counts.
+// Summary counts what the plan holds.
 type Summary struct {
 	Domains int `json:"domains"`
 	Steps   int `json:"steps"`
@@ -70,8 +70,8 @@ type Domain struct {
 	Preconditions   Preconditions     `json:"preconditions"`
 }
 
-// About is what a domain's problem and warnings are about: people are reported once what an entry
-// of drift says as well. Documents of older versions do not have it.
+// About is what a domain's problem and warnings are about, so that people read once what an
+// entry of drift says as well. Documents of older versions do not have it.
 type About struct {
 	Problem  []finding.Thing `json:"problem,omitempty"`
 	Warnings []Warned        `json:"warnings,omitempty"` // in their order; of one that says no more than its text: {}
@@ -307,7 +307,7 @@ func (doc Document) checksum() string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Names returns those of the domains.
+// Names returns the names of the domains, in their order.
 func (d Document) Names() (out []string) {
 	for _, one := range d.Domains {
 		out = append(out, one.Name)

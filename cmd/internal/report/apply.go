@@ -15,7 +15,7 @@ type ApplyDocument struct {
 	Summary       ResultSummary   `json:"summary"`
 }
 
-// DomainApplied is what became of one domain.
+// DomainApplied is what an applied plan did for one domain, and what is left of it.
 type DomainApplied struct {
 	DomainResult
 	Left  []StepLeft `json:"left"`  // steps of the plan that were not carried out

@@ -49,7 +49,7 @@ type CalendarDomain struct {
 	Problem *Problem  `json:"problem"` // why it reaches no further
 }
 
-// CalendarSummary counts.
+// CalendarSummary counts what the calendar holds.
 type CalendarSummary struct {
 	Domains int `json:"domains"`
 	Entries int `json:"entries"`

@@ -79,7 +79,7 @@ func merged(answers []preflight.Answer) (out []preflight.Answer) {
 }
 
 // CheckedDomains returns how many of the domains something fails for, and how many of those for
-// refusals alone. What fails for no domain in particular fails for all; where none is listed yet, as for one.
+// refusals alone. What fails for no domain in particular counts for all of them, and for one where none is listed yet.
 func CheckedDomains(answers []preflight.Answer, domains []string) (failed, refused int) {
 	bad, lasting := map[string]bool{}, map[string]bool{}
 	if len(domains) == 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
-// Counts is how many of the domains stand how: the summary of `status --json`.
+// Counts says how many domains are in which phase, and how many need attention: the summary of `status --json`.
 type Counts struct {
 	Domains   int                  `json:"domains"`
 	Phases    map[rotate.Phase]int `json:"phases"`
@@ -63,8 +63,8 @@ func (c *Counts) Add(st rotate.State, now time.Time) {
 	}
 }
 
-// Rests says why what stands as next will not come by itself: the domain is released, or on hold with a rotation next. ""
-// when it will.
+// Rests says why the action that is noted as the domain's next does not come by itself: the domain is released, or on
+// hold before a rotation. It is "" when the action comes.
 func Rests(st rotate.State) string {
 	switch {
 	case st.Released != nil:

@@ -15,7 +15,7 @@ type RotateDocument struct {
 	Summary       ResultSummary  `json:"summary"`
 }
 
-// DomainResult is what became of one domain.
+// DomainResult is what a run did for one domain, and how it ended.
 type DomainResult struct {
 	Name  string            `json:"name"`
 	Phase string            `json:"phase"`
@@ -25,7 +25,7 @@ type DomainResult struct {
 	Drift []finding.Finding `json:"drift"`
 }
 
-// ResultSummary counts domains.
+// ResultSummary counts the domains by how the run ended for them.
 type ResultSummary struct {
 	Done   int            `json:"done"`
 	Failed int            `json:"failed"`

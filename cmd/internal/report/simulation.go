@@ -20,7 +20,7 @@ type SimulationDocument struct {
 	Problems      []SimulationProblem `json:"problems"`
 }
 
-// SimulationAssumed is what the models take for granted of the world.
+// SimulationAssumed is what the models assume of mail servers and receivers.
 type SimulationAssumed struct {
 	Queue string `json:"queue"` // how long mail is under way at most
 	Keep  string `json:"keep"`  // how long receivers keep a key at most
@@ -63,7 +63,7 @@ type SimulationMargin struct {
 	Margin   string    `json:"margin"` // negative: mail can fail
 	Thin     bool      `json:"thin"`
 
-	Exact time.Duration `json:"-"` // Length, for people
+	Exact time.Duration `json:"-"` // the same as Margin, to compute with
 }
 
 // SimulationProblem is a sort of violation, with its first case.

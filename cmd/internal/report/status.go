@@ -22,7 +22,7 @@ type StatusDocument struct {
 	Unlisted      []Unlisted     `json:"unlisted"` // domains that the configuration lists no more
 }
 
-// DomainStatus is where one domain stands. Selectors that are none are null.
+// DomainStatus is where one domain stands. Active, Standby and Draining are null where no selector is that.
 type DomainStatus struct {
 	Name      string                    `json:"name"`
 	Phase     string                    `json:"phase"`

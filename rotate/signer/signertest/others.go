@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// Reloads is the heart's port of that name.
+// Reloads is implemented by signers whose daemon reads the lines of all domains again when one of them changes.
 type Reloads interface {
 	KnowOthers(know func(context.Context) (map[string]dkim.Ref, error))
 }

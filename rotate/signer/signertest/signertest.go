@@ -30,7 +30,7 @@ type Signer interface {
 	Lag() time.Duration
 }
 
-// Forgetter is the heart's port of that name.
+// Forgetter is ports.Forgetter.
 type Forgetter interface {
 	Forget(ctx context.Context, keys []dkim.Ref) error
 }
