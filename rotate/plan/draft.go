@@ -31,6 +31,11 @@ type draft struct {
 	afterAdoption bool // the plan is what follows an adoption
 }
 
+func newDraft(seen health.Check, req rotate.Request) draft {
+	return draft{Check: seen, req: req,
+		obstacles: map[string]error{}, revoked: map[string]bool{}, sheltered: map[string]bool{}}
+}
+
 // step adds a step to the plan, and notes what later rules ask about it. A step that two rules plan stands
 // in the plan once, with the duty of the first.
 func (d *draft) step(s rotate.Step) {

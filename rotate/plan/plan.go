@@ -49,6 +49,9 @@ func plan(known health.Check, req rotate.Request, adoptedIn rotate.Phase) rotate
 	return p.plan
 }
 
+// planner has the rules: what is planned in which phase.
+type planner struct{ draft }
+
 // A rule plans what comes before the four steps of the scheme, and says what may follow it.
 type rule func(*planner) verdict
 

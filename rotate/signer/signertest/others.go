@@ -7,16 +7,12 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 )
-
-// Reloads is implemented by signers whose daemon reads the lines of all domains again when one of them changes.
-type Reloads interface {
-	KnowOthers(know func(context.Context) (map[string]dkim.Ref, error))
-}
 
 // testOthers guards I1: what somebody did to the lines of other domains does not come into force by the reload for one.
 func testOthers(t *testing.T, s Subject) {
-	r, ok := s.Signer.(Reloads)
+	r, ok := s.Signer.(signer.Reloads)
 	if !ok {
 		return
 	}
