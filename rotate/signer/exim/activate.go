@@ -25,7 +25,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer t.Close()
 	_, failed, err := s.store.WriteAll(ctx, b.Keys)
 	if err != nil {
 		return err

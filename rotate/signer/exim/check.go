@@ -67,7 +67,7 @@ func (s *Signer) screenTable() error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer t.Close()
 	return s.read(t)
 }
 

@@ -119,7 +119,7 @@ func TestWritersAtOnce(t *testing.T) {
 	if err := s.Activate(ctx, []dkim.SigningKey{key}); err == nil {
 		t.Error("activated while another holds the lock")
 	}
-	held.close()
+	held.Close()
 
 	var once sync.Once
 	s.step = func(operation string) error { // after the rename

@@ -16,7 +16,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer t.Close()
 	return signer.ForgetFiles(s.store, keys, signer.Named{Files: s.named(t.data), Table: "a line of " + s.cfg.Table,
 		Place: "its line in the table"})
 }

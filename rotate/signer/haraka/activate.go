@@ -30,7 +30,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	dir, err := s.store.Open()
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func (s *Signer) screenFile() error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	return s.read(f)
 }
 

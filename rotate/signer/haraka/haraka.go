@@ -72,16 +72,8 @@ func (s *Signer) path() string { return filepath.Join(s.cfg.Config, "smtp.json")
 
 // file is smtp.json, locked.
 type file struct {
-	keyfiles.Place
+	keyfiles.Locked
 	*overrides
-	unlock func()
-}
-
-func (f *file) close() {
-	if f.unlock != nil {
-		f.unlock()
-	}
-	f.Place.Close()
 }
 
 // open finds the real file and locks it: other processes don't change it meanwhile (I8).
@@ -91,15 +83,14 @@ func (s *Signer) open(ctx context.Context) (*file, error) {
 		return nil, err
 	}
 	f.LongestHold = 2 * reread
-	if f.unlock, err = s.store.LockTable(ctx, f.Place); err != nil {
-		f.close()
-		return nil, err
+	if err = s.store.Lock(ctx, &f.Locked); err == nil {
+		err = s.read(f)
 	}
-	if err = s.read(f); err == nil {
+	if err == nil {
 		err = s.store.Tidy(f.Place)
 	}
 	if err != nil {
-		f.close()
+		f.Close()
 		return nil, err
 	}
 	return f, nil
@@ -107,7 +98,7 @@ func (s *Signer) open(ctx context.Context) (*file, error) {
 
 func (s *Signer) find() (*file, error) {
 	p, err := s.store.Table(s.path(), keyfiles.Existing)
-	return &file{Place: p}, err
+	return &file{Locked: keyfiles.Locked{Place: p}}, err
 }
 
 // read reads and cuts the file, and refuses what Haraka, or its user, could not read.

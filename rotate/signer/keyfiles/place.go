@@ -171,6 +171,27 @@ func (s *Store) LockTable(ctx context.Context, p Place) (unlock func(), err erro
 	return unlock, nil
 }
 
+// Locked is the place of a table that no other process changes from Store.Lock until Close, whatever name it knows the
+// file by (I8).
+type Locked struct {
+	Place
+	unlock func() // nil while it is not locked
+}
+
+// Lock locks a table by its place.
+func (s *Store) Lock(ctx context.Context, l *Locked) (err error) {
+	l.unlock, err = s.LockTable(ctx, l.Place)
+	return err
+}
+
+// Close gives the lock back, if there is one, and closes the directory.
+func (l *Locked) Close() {
+	if l.unlock != nil {
+		l.unlock()
+	}
+	l.Place.Close()
+}
+
 // LockFault says what an error of Dir.Lock means.
 func (s *Store) LockFault(ctx context.Context, p Place, err error) error {
 	what := fmt.Sprintf("lock table %s of signer %s", p.Full(), s.Signer)

@@ -31,7 +31,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer t.Close()
 	for _, k := range b.Keys {
 		if err := s.clash(t, k.Domain); err != nil {
 			b.Fail(k.Name, err)

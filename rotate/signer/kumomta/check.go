@@ -87,7 +87,7 @@ func (s *Signer) screenFile(domains []string) error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer t.Close()
 	if err := s.read(t); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer t.Close()
 	return signer.ForgetFiles(s.store, keys, signer.Named{Files: s.named(t.data), Table: "a table of " + s.cfg.File,
 		Place: "its table in the file"})
 }

@@ -84,18 +84,10 @@ func (s *Signer) place(ref dkim.Ref) string {
 
 // table is the data file, locked.
 type table struct {
-	keyfiles.Place
+	keyfiles.Locked
 	block.Table
 	data    []byte
 	foreign document // what stands outside of our block
-	unlock  func()
-}
-
-func (t *table) close() {
-	if t.unlock != nil {
-		t.unlock()
-	}
-	t.Place.Close()
 }
 
 // open finds the real file and locks it: other processes don't change it meanwhile, whatever name they know it by (I8).
@@ -104,12 +96,11 @@ func (s *Signer) open(ctx context.Context) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.unlock, err = s.store.LockTable(ctx, t.Place); err != nil {
-		t.close()
-		return nil, err
+	if err = s.store.Lock(ctx, &t.Locked); err == nil {
+		err = s.read(t)
 	}
-	if err := s.read(t); err != nil {
-		t.close()
+	if err != nil {
+		t.Close()
 		return nil, err
 	}
 	return t, nil
@@ -117,7 +108,7 @@ func (s *Signer) open(ctx context.Context) (*table, error) {
 
 func (s *Signer) find(parent keyfiles.Parent) (*table, error) {
 	p, err := s.store.Table(s.cfg.File, parent)
-	return &table{Place: p}, err
+	return &table{Locked: keyfiles.Locked{Place: p}}, err
 }
 
 // read reads and cuts the file, and refuses what KumoMTA, or its user, could not read.

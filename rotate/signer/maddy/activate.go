@@ -37,7 +37,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	b := signer.NewBatch(s.cfg.Name, keys, nil)
 	if len(b.Keys) == 0 {
 		return b.Err()

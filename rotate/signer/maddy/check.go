@@ -69,8 +69,8 @@ func (s *Signer) look(get map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	f := &imported{Place: p}
-	defer f.close()
+	f := &imported{Locked: keyfiles.Locked{Place: p}}
+	defer f.Close()
 	if err := s.read(f); err != nil {
 		return err
 	}

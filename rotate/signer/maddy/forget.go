@@ -20,7 +20,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	dir, err := s.store.Look()
 	if dir == nil {
 		return err

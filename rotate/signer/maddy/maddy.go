@@ -51,17 +51,9 @@ func (s *Signer) KnownAs(was string) { s.was = was }
 
 // imported is the file that maddy.conf imports.
 type imported struct {
-	keyfiles.Place
+	keyfiles.Locked
 	entries
-	was    []byte // as it was read
-	unlock func()
-}
-
-func (f *imported) close() {
-	if f.unlock != nil {
-		f.unlock()
-	}
-	f.Place.Close()
+	was []byte // as it was read
 }
 
 // open finds the real file and locks it: other processes don't change it meanwhile (I8).
@@ -70,13 +62,13 @@ func (s *Signer) open(ctx context.Context) (*imported, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &imported{Place: p}
+	f := &imported{Locked: keyfiles.Locked{Place: p}}
 	f.LongestHold = 4 * s.cfg.RestartTimeout // the restart and the proof, and the same of going back
-	if f.unlock, err = s.store.LockTable(ctx, f.Place); err == nil {
+	if err = s.store.Lock(ctx, &f.Locked); err == nil {
 		err = s.read(f)
 	}
 	if err != nil {
-		f.close()
+		f.Close()
 		return nil, err
 	}
 	return f, nil
