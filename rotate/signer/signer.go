@@ -1,7 +1,8 @@
-// Package signer holds what the signer adapters below it share: the error that
-// says which domains of a batch failed, and how keys are forgotten.
+// Package signer says what a signer adapter is and how it is configured (Signer, Driver, Settings), and holds what the
+// adapters below it share: the keys of one switch and what became of each (Batch, PartialError), what a host signs with
+// (Signing), keys of other domains that a reload must not lose (Others), how keys are forgotten, and secrets in Vault.
 //
-// It promises no more than that. It may import the leaves, rotate/finding and rotate/signer/keyfiles. The
+// It may import the leaves, rotate/finding and rotate/signer/keyfiles. The
 // adapters don't import one another, but for dkimpy, which finds tables like those of opendkim.
 package signer
 

@@ -102,7 +102,7 @@ func OneLine(text string) string {
 	return string(r)
 }
 
-// Header is that of a message that is signed to see with which key, in its order.
+// Header returns the header fields, in their order, of a message that is signed to see with which key.
 func Header(domain string) [][2]string {
 	sender := "postmaster@" + domain
 	return [][2]string{
@@ -112,7 +112,7 @@ func Header(domain string) [][2]string {
 	}
 }
 
-// Body is that message's.
+// Body is the body of such a message.
 const Body = "dkimbot asks which key signs. Nobody receives this.\r\n"
 
 // probe gives the milter one message of the domain, as a mail server on this
