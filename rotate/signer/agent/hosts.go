@@ -48,36 +48,40 @@ func (v *view) waits(domain string, o Other) error {
 		may = w.Was
 	}
 	return &fault.Error{Kind: fault.Transient, Code: codes.AgentLost,
-		What: "find out what signs " + domain + " as agent " + v.cfg.Agent, Err: fmt.Errorf("host %s reported under this name until %s and is not heard of any more: it may "+
-			"still sign with %s", o.name(), stamp(o.At), may), Hint: v.wayOut(o)}
+		What: "find out what signs " + domain + " as agent " + v.cfg.Agent,
+		Err: fmt.Errorf("host %s reported under this name until %s and is not heard of any more: it may still sign with %s",
+			o.name(), stamp(o.At), may), Hint: v.wayOut(o)}
+}
+
+// waitedFor returns the hosts that are not heard of any more, and are not called gone.
+func (v *view) waitedFor() []Other {
+	return slices.DeleteFunc(slices.Clone(v.report.Lost), func(o Other) bool { return v.gone(o.Instance) })
 }
 
 // lost says which hosts are not heard of any more, before a switch has to wait for them; nil when there are none.
 func (v *view) lost() error {
-	var names []string
-	var last Other
-	for _, o := range v.report.Lost {
-		if !v.gone(o.Instance) {
-			names, last = append(names, o.name()), o
-		}
-	}
-	if len(names) == 0 {
+	hosts := v.waitedFor()
+	if len(hosts) == 0 {
 		return nil
+	}
+	var names []string
+	for _, o := range hosts {
+		names = append(names, o.name())
 	}
 	return &fault.Error{Kind: fault.Transient, Code: codes.AgentLost, What: "hear of all hosts of agent " + v.cfg.Agent,
 		Err:  fmt.Errorf("no switch is complete before it is known what they sign with: %s", strings.Join(names, ", ")),
-		Hint: v.wayOut(last)}
+		Hint: v.wayOut(hosts[len(hosts)-1])}
 }
 
 // alive is the fault of a host that is called gone, and reports.
 func (v *view) alive() error {
 	o := Other{Instance: v.report.Instance, Host: v.report.Host}
-	hint := "take " + o.Instance + " out of gone: at signer " + v.cfg.Name
-	if err := v.lost(); err != nil {
-		hint += "; the one that is meant may be: " + fault.Text(err)
+	hint := fmt.Sprintf("take %q out of gone: at signer %s", o.Instance, v.cfg.Name)
+	if hosts := v.waitedFor(); len(hosts) > 0 {
+		hint += fmt.Sprintf("; if host %s was meant, write gone: %s", hosts[0].name(), hosts[0].Instance)
 	}
-	return fault.Lasting("take host "+o.name()+" of agent "+v.cfg.Agent+" for gone", errors.New("it reported at "+
-		stamp(v.reported.Written)), hint)
+	return fault.Lasting("stop waiting for host "+o.name()+" of agent "+v.cfg.Agent,
+		errors.New("it is called gone, and reported at "+stamp(v.reported.Written)), hint)
 }
 
 // Hosts returns what the host that reports signs those of the domains with for which Active returns what was signed

@@ -154,7 +154,7 @@ func TestWrongOneGone(t *testing.T) {
 	l.want(one)
 	l.dismiss("one")
 	err := l.checked()
-	if faulttest.Shown(t, err); err == nil || !strings.Contains(err.Error(), "take host host one (one) of agent mx1 for gone") {
+	if faulttest.Shown(t, err); err == nil || !strings.Contains(err.Error(), "stop waiting for host host one (one) of agent mx1") {
 		t.Errorf("the check says %v", err)
 	}
 	l.takes(l.newHost("two"))
