@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -34,6 +35,8 @@ type versions struct {
 	keys       []*dkim.PrivateKey
 	unreadable int
 	silent     int
+	deleted    int
+	stuck      int // can't be destroyed
 	destroyed  []int
 }
 
@@ -46,6 +49,8 @@ func (v *versions) Get(_ context.Context, _ dkim.Name, version int) (*dkim.Priva
 		return nil, 0, fault.Lasting("read it", nil, "see who wrote it")
 	case v.silent:
 		return nil, 0, fault.Temporary("read it", nil, "try again")
+	case v.deleted:
+		return nil, 0, &fault.Error{Kind: fault.Permanent, Code: codes.DeletedSecret, What: "read it"}
 	}
 	if slices.Contains(v.destroyed, version) {
 		return nil, version, nil
@@ -54,6 +59,9 @@ func (v *versions) Get(_ context.Context, _ dkim.Name, version int) (*dkim.Priva
 }
 
 func (v *versions) Destroy(_ context.Context, _ dkim.Name, version int) error {
+	if version == v.stuck {
+		return fault.Temporary("destroy it", nil, "try again")
+	}
 	v.destroyed = append(v.destroyed, version)
 	return nil
 }
@@ -91,6 +99,51 @@ func TestCopiesGo(t *testing.T) {
 				rotate.Retired{KeyID: tt.keys[tt.version-1].ID(), Version: tt.version})
 			if (err != nil) != tt.fails || !slices.Equal(v.destroyed, tt.destroyed) {
 				t.Errorf("%v; destroyed %d, want %d", err, v.destroyed, tt.destroyed)
+			}
+		})
+	}
+}
+
+// TestDiscard: a replaced key is destroyed where it stands, also one that was deleted and could come back, and not where
+// another key has its number; copies are looked for until three versions in a row before it are gone (I5). What can't
+// be asked about, or destroyed, is no success.
+func TestDiscard(t *testing.T) {
+	var k [3]*dkim.PrivateKey
+	for i := range k {
+		key, err := dkim.Generate(dkim.Ed25519)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k[i] = key
+	}
+	old, other, newest := k[0], k[1], k[2]
+	for title, tt := range map[string]struct {
+		store     versions
+		version   int
+		code      codes.Code
+		destroyed []int
+		fails     bool
+	}{
+		"there":              {versions{keys: k[:]}, 1, "", []int{1}, false},
+		"not heard":          {versions{keys: k[:], silent: 1}, 1, "", nil, true},
+		"deleted":            {versions{keys: k[:], deleted: 1}, 1, "", []int{1}, false},
+		"not destroyed":      {versions{keys: k[:], stuck: 1}, 1, "", nil, true},
+		"destroyed already":  {versions{keys: k[:], destroyed: []int{1}}, 1, codes.GoneAlready, []int{1}, false},
+		"another one stands": {versions{keys: []*dkim.PrivateKey{other, newest}}, 1, codes.GoneAlready, nil, false},
+		"a copy is not destroyed": {versions{keys: []*dkim.PrivateKey{old, old, newest}, stuck: 1}, 2, "", []int{2},
+			true},
+		"two are gone before it": {versions{keys: []*dkim.PrivateKey{old, other, other, old, newest},
+			destroyed: []int{2, 3}}, 4, "", []int{2, 3, 4, 1}, false},
+		"three are gone before it": {versions{keys: []*dkim.PrivateKey{old, other, other, other, old, newest},
+			destroyed: []int{2, 3, 4}}, 5, "", []int{2, 3, 4, 5}, false},
+		"three are gone behind it": {versions{keys: []*dkim.PrivateKey{old, old, other, other, other, newest},
+			destroyed: []int{3, 4, 5}}, 1, "", []int{3, 4, 5, 1, 2}, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			code, err := keyring.New(&tt.store).Discard(t.Context(), dkim.Name{Domain: "example.com", Selector: "s1"},
+				rotate.Retired{KeyID: old.ID(), Version: tt.version})
+			if code != tt.code || (err != nil) != tt.fails || !slices.Equal(tt.store.destroyed, tt.destroyed) {
+				t.Errorf("%q, %v; destroyed %d, want %q, %d", code, err, tt.store.destroyed, tt.code, tt.destroyed)
 			}
 		})
 	}
