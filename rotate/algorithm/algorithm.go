@@ -15,8 +15,8 @@ func Next(h *health.Check) dkim.Algorithm {
 		return h.Want.Policy.Key
 	}
 	now := lastKind(h.Have.Selector(h.Have.Active))
-	for _, name := range Unmixed(h) { // before the first switch: a key was adopted that signers use already
-		if ref := h.Seen.Signers[name].Ref; h.Have.Active == "" && now == "" {
+	for _, name := range Unmixed(h) { // before the first switch a key may have been adopted that signers use already
+		if ref := h.Seen.Signers[name].Ref; now == "" {
 			now = lastKind(h.Have.Selector(ref.Selector))
 		}
 	}

@@ -46,7 +46,11 @@ func TestKindOfAFreshKey(t *testing.T) {
 			s.Have.Active, s.Have.Selectors["a"] = "a", &rotate.Selector{}
 		}, dkim.RSA2048},
 		"a signer uses an adopted key": {dkim.RSA2048, func(s *plantest.Scene) { s.Have.Active = "" }, dkim.Ed25519},
-		"new":                          {dkim.RSA2048, func(s *plantest.Scene) { moves(s); s.Have.Origin = nil }, dkim.RSA2048},
+		"the first of them counts": {dkim.Ed25519, func(s *plantest.Scene) {
+			s.Have.Active, s.Have.Selectors["s1"].Key, s.Seen.Unmixed = "", anRSA(), map[string]bool{"mx1": true, "mx2": true}
+			s.Drift("s2", plantest.KeyAt(1).ID, "mx2")
+		}, dkim.RSA2048},
+		"new": {dkim.RSA2048, func(s *plantest.Scene) { moves(s); s.Have.Origin = nil }, dkim.RSA2048},
 	} {
 		s := plantest.Ready()
 		s.Want.Policy.Key, s.Seen.Unmixed = c.policy, map[string]bool{"mx1": true}
@@ -54,6 +58,37 @@ func TestKindOfAFreshKey(t *testing.T) {
 		check := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
 		if got := algorithm.Next(&check); got != c.want {
 			t.Errorf("%s: %s, want %s", title, got, c.want)
+		}
+	}
+}
+
+// TestUnfit: a signer with one algorithm can't use a key of another kind after the one that signs now; where one of them
+// is not known, or signers take any, nothing is unfit (I1).
+func TestUnfit(t *testing.T) {
+	rsa, err := dkim.Generate(dkim.RSA2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anRSA := &rotate.Key{ID: rsa.ID(), Record: plantest.Record(rsa)}
+	for title, c := range map[string]struct {
+		now, next *rotate.Key
+		any, want bool
+	}{
+		"the same kind":            {now: plantest.KeyAt(0), next: plantest.KeyAt(1)},
+		"another kind":             {now: anRSA, next: plantest.KeyAt(1), want: true},
+		"another kind, the others": {now: plantest.KeyAt(0), next: anRSA, want: true},
+		"signers take any":         {now: anRSA, next: plantest.KeyAt(1), any: true},
+		"none is next":             {now: anRSA},
+		"none is next, the others": {now: plantest.KeyAt(0)},
+		"none signs":               {next: anRSA},
+		"none signs, the others":   {next: plantest.KeyAt(1)},
+	} {
+		s := plantest.Ready()
+		s.Seen.Unmixed = map[string]bool{"mx1": !c.any}
+		s.Have.Selectors = map[string]*rotate.Selector{"s1": {Key: c.now}, "s2": {Key: c.next}}
+		check := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
+		if got := algorithm.Unfit(&check, "s2"); got != c.want {
+			t.Errorf("%s: unfit: %t", title, got)
 		}
 	}
 }

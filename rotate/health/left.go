@@ -17,7 +17,7 @@ import (
 // At returns what was seen at a selector that a domain has, or had earlier.
 func At(o rotate.Observation, selector string) rotate.SelectorSeen {
 	seen, has := o.Selectors[selector]
-	if at, left := o.Left[selector]; left && !has {
+	if at := o.Left[selector]; !has {
 		seen.Sight, seen.SightErr = at.Sight, at.Err
 	}
 	return seen

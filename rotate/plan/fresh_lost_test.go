@@ -62,7 +62,11 @@ func TestStandbyLostInEmergency(t *testing.T) {
 		"one signs with another selector": {func(s *scene) { s.Drift("mail", "other", "mx2"); s.Unsure("mx2") }, true},
 		"one signs with nothing":          {func(s *scene) { s.Drift("", "", "mx2") }, true},
 		"one signs with the standby's":    {func(s *scene) { s.Drift("s2", plantest.KeyAt(1).ID, "mx2") }, false},
-		"one does not answer":             {func(s *scene) { s.Silence("mx2"); s.Unsure("mx2") }, false},
+		"one is new, and was not asked": {func(s *scene) {
+			delete(s.Seen.Signers, "mx2")
+			delete(s.Have.Signers, "mx2")
+		}, false},
+		"one does not answer": {func(s *scene) { s.Silence("mx2"); s.Unsure("mx2") }, false},
 		"mail may need the standby's": {func(s *scene) {
 			s.Drift("mail", "other", "mx2")
 			s.ConfirmedAt("mx2", s.Now.Add(-time.Hour))

@@ -128,6 +128,10 @@ func TestEmptyEarlier(t *testing.T) {
 		"its record is empty, and it is not compromised": {[]func(*scene){func(s *scene) { s.Have.Earlier["old"].Revoked = true },
 			shows(dkim.RevokedRecord(record))}, "record-left"},
 		"it is one of the domain's again": {[]func(*scene){func(s *scene) { s.Have.Selectors["old"] = &rotate.Selector{} }}, ""},
+		"it is one of the domain's again, and mail is on its way": {[]func(*scene){until(later), func(s *scene) {
+			s.Have.Selectors["old"] = &rotate.Selector{Key: plantest.KeyAt(3)}
+			s.Show("old")
+		}}, ""},
 		"compromised, and one beside it is not": {[]func(*scene){until(later), leaked, func(s *scene) {
 			sel := s.Have.Earlier["old"]
 			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: "good", Version: 9})

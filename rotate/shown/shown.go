@@ -71,7 +71,7 @@ func NoneLoses(sight rotate.Sight, to *rotate.Key, left rotate.SelectorSeen, fro
 		}
 		lacking = true
 		there, known := left.Sight.Shown[server]
-		if !known && left.Sight.Complete {
+		if left.Sight.Complete {
 			there, known = left.Sight.Values, true
 		}
 		if left.SightErr != nil || !known || from == nil ||

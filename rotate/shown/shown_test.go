@@ -1,11 +1,13 @@
 package shown_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
@@ -28,5 +30,56 @@ func TestWritten(t *testing.T) {
 	}
 	if after := shown.Written(sight, sel, revoked); shown.Somewhere(after, sel) || shown.Still(after, sel.Key) != "" {
 		t.Errorf("after: %+v", after)
+	}
+}
+
+// TestSomewhere: what is to be revoked is dkimbot's own record with a key, and not the fresh one that takes its place (I2).
+func TestSomewhere(t *testing.T) {
+	key, fresh, other := plantest.KeyAt(0), plantest.KeyAt(1), plantest.KeyAt(2)
+	sel := rotate.Selector{Key: key, Next: fresh, Revoked: true}
+	for _, c := range []struct {
+		value string
+		next  bool
+		want  bool
+	}{{key.Record, true, true}, {key.Record, false, true}, {fresh.Record, true, false}, {other.Record, true, false},
+		{dkim.RevokedRecord(key.Record), true, false}} {
+		with := sel
+		if !c.next {
+			with.Next = nil
+		}
+		if got := shown.Somewhere(rotate.Sight{Values: []string{c.value}}, with); got != c.want {
+			t.Errorf("%s beside a fresh one %t: %t", c.value, c.next, got)
+		}
+	}
+}
+
+// TestNoneLoses: signers may come to a key that some servers lack where these lack the one that they leave, too, as far
+// as a look shows; where nothing is known of that, mail that verifies might fail (I2).
+func TestNoneLoses(t *testing.T) {
+	to, from := plantest.KeyAt(1), plantest.KeyAt(0)
+	at := func(sight rotate.Sight) rotate.SelectorSeen { return rotate.SelectorSeen{Sight: sight} }
+	sight := rotate.Sight{Shown: map[string][]string{"ns1": {to.Record}, "ns2": nil}}
+	for title, c := range map[string]struct {
+		left rotate.SelectorSeen
+		from *rotate.Key
+		want bool
+	}{
+		"it lacks both":               {at(rotate.Sight{Shown: map[string][]string{"ns1": {from.Record}, "ns2": nil}}), from, true},
+		"it shows the one to leave":   {at(rotate.Sight{Shown: map[string][]string{"ns2": {from.Record}}}), from, false},
+		"every server shows that one": {at(rotate.Sight{Complete: true, Values: []string{from.Record}}), from, false},
+		"no server shows that one":    {at(rotate.Sight{Complete: true}), from, true},
+		"that server is not known":    {at(rotate.Sight{}), from, false},
+		"the look failed":             {rotate.SelectorSeen{Sight: rotate.Sight{Complete: true}, SightErr: errors.New("no answer")}, from, false},
+		"no key is left":              {at(rotate.Sight{Complete: true}), nil, false},
+	} {
+		if got := shown.NoneLoses(sight, to, c.left, c.from); got != c.want {
+			t.Errorf("%s: %t", title, got)
+		}
+	}
+	if shown.NoneLoses(rotate.Sight{Shown: map[string][]string{"ns1": {to.Record}}}, to, at(rotate.Sight{}), from) {
+		t.Error("no server lacks it")
+	}
+	if still := shown.Still(sight, nil); still != "" {
+		t.Errorf("of no key: %q", still)
 	}
 }

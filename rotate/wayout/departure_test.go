@@ -24,6 +24,7 @@ func TestDeparture(t *testing.T) {
 		"none":                {nil, -1},
 		"another kind":        {but(func(s *rotate.Step) { s.Kind = rotate.Publish }), -1},
 		"for another reason":  {but(func(s *rotate.Step) { s.Reason.Code = codes.Settle }), -1},
+		"its key is missing":  {but(func(s *rotate.Step) { s.Reason.Code = codes.KeyMissing }), 0},
 		"over":                {but(func(s *rotate.Step) { s.NotBefore = now.Add(-time.Minute) }), -1},
 		"over at this moment": {but(func(s *rotate.Step) { s.NotBefore = now }), -1},
 	} {
@@ -34,7 +35,7 @@ func TestDeparture(t *testing.T) {
 		st := rotate.State{NextTry: now.Add(time.Hour)}
 		if changed := Sooner(got, &st); changed != (c.at >= 0) {
 			t.Errorf("%s: comes sooner: %t", title, changed)
-		} else if changed && (st.Next.Reason != leaves.Reason || !st.NextTry.Equal(leaves.NotBefore)) {
+		} else if changed && (st.Next.Reason != got.Reason || !st.NextTry.Equal(leaves.NotBefore)) {
 			t.Errorf("%s: %+v comes at %s", title, *st.Next, st.NextTry)
 		}
 	}
