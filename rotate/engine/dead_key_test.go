@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
@@ -153,4 +154,34 @@ func TestDeadKeyIsLeftForPart(t *testing.T) {
 			w.checkReady(d, ends)
 		})
 	}
+}
+
+// TestVanishedAtOneServer guards I2: a record that one server shows no more, while another one still has it, may be gone
+// where it is written. It is published again, once in an hour at most.
+func TestVanishedAtOneServer(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(2 * time.Hour)
+	w.lacking("s1")
+	writes := 0
+	w.trouble = func(op string) trouble {
+		if strings.HasPrefix(op, "publish") {
+			writes++
+		}
+		return fine
+	}
+	for _, c := range []struct {
+		after time.Duration
+		most  int
+	}{{0, 1}, {20 * time.Minute, 1}, {2 * time.Hour, 2}} {
+		w.pass(c.after)
+		w.engine().Settle(t.Context(), d, engine.Patience{}, nil)
+		if writes != c.most {
+			t.Errorf("%s later it was published again %d times, want %d", c.after, writes, c.most)
+		}
+	}
+	w.shows = nil
+	w.pass(time.Hour)
+	w.settle(d)
+	w.checkReady(d, "s1")
 }

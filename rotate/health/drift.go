@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // Drift compares what is there with what should be, and says of each difference what dkimbot does about it: what Plan
@@ -96,15 +97,16 @@ func (h *Check) recordDrift(s string) *finding.Finding {
 	return h.rewritten(s)
 }
 
-// spreading is how long a record that every DNS account took may need to show at all of them: later it is published
-// again. Where one of them did not take it, it is at once.
-const spreading = 10 * time.Minute
+// A record that was written may need as long as this to show everywhere; later it is published again. That is short for
+// several DNS accounts, and long for one, where mostly a server is slow.
+const spreading, spreadingSlowly = 10 * time.Minute, time.Hour
 
-// Scattered reports whether a DNS account does not show the record of a key: it is listed since then, or lost it.
+// Scattered reports whether a DNS account does not show the record of a key: it is listed since then, or lost it. Of
+// one account only a server is known that shows nothing, which may be where it is written; no flight waits for that.
 func (h *Check) Scattered(s string, key *rotate.Key) bool {
-	sight := At(h.Seen, s).Sight
-	return h.Standing(s) == Changing && len(h.Want.Also) > 0 && !sight.Silent && len(sight.Bogus) == 0 &&
-		!h.spreads(s, key)
+	sight, several := At(h.Seen, s).Sight, len(h.Want.Also) > 0
+	return h.Standing(s) == Changing && !sight.Silent && len(sight.Bogus) == 0 && !h.spreads(s, key) && (several ||
+		shown.Nothing(sight) && !h.Flight(s) && !h.Now.Before(key.PublishedAt.Add(spreadingSlowly)))
 }
 
 // spreads reports whether every account took a key's record a short while ago, and it may not show everywhere yet.
@@ -146,8 +148,15 @@ func (h *Check) Lost(s string) *finding.Finding {
 		if !h.Scattered(s, sel.Key) {
 			return nil
 		}
-		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("not every DNS account of the domain (%s) shows the record at %s: %s",
-			h.Want.Through(), h.Name(s), strings.Join(At(h.Seen, s).Sight.Lagging, "; "))
+		who, fails := "server", ""
+		if len(h.Want.Also) > 0 {
+			who = "DNS account of the domain (" + h.Want.Through() + ")"
+		}
+		if h.mayBeUsed(s) && shown.Nothing(At(h.Seen, s).Sight) {
+			fails = "; mail that is signed with its key fails where receivers ask there"
+		}
+		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("not every %s shows the record at %s: %s%s", who, h.Name(s),
+			strings.Join(At(h.Seen, s).Sight.Lagging, "; "), fails)
 	case Foreign: // it stays where it stands, and is no reason to leave another account without a record
 		if sight := At(h.Seen, s).Sight; !Lacking(&h.Judge, s) || len(sight.Bogus) > 0 {
 			return nil
