@@ -67,10 +67,12 @@ func (r *run) sawIt(ctx context.Context, s rotate.Step, key *rotate.Key, sight r
 	r.saw = sight.ShowIt() + "; " + tested
 	if health.Enough(r.judge(), s.Selector) {
 		r.saw = wayout.EnoughNote(r.judge(), s.Selector) + "; " + tested
+	} else if health.Somewhere(r.judge(), s.Selector) && !sight.Silent {
+		r.saw = "not all servers show it (" + strings.Join(sight.Lagging, "; ") + "), and the signer signs with nothing; " + tested
 	} else if sight.Silent {
 		r.saw = "all servers that answer show it, but not all answer (" + strings.Join(sight.Lagging, "; ") + "); " + tested
 	}
-	if !sight.Silent || r.judge().Flight(s.Selector) {
+	if r.judge().Standing(s.Selector) == health.Current || r.judge().Flight(s.Selector) {
 		r.st.Verified(s.Selector, r.engine.Clock.Now())
 		r.st.Selectors[s.Selector].Key.Unasked = sight.Unchecked
 	}
@@ -116,8 +118,8 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 		if p.Opposed(selector) && p.Flight(selector) {
 			key.VerifiedAt = time.Time{} // that was while this server did not answer
 		}
-		if p.Unopposed(selector) && (s.Duty == rotate.Joining || p.Flight(selector)) {
-			return seen.Sight.Values[0], nil
+		if s.Duty == rotate.Joining && health.Somewhere(p, selector) || p.Unopposed(selector) && p.Flight(selector) {
+			return health.ShownOf(p, selector), nil
 		}
 		if clock.Elapsed()+wait > deadline {
 			return "", unverified(r.name(selector), r.want, seen)

@@ -185,3 +185,25 @@ func TestVanishedAtOneServer(t *testing.T) {
 	w.settle(d)
 	w.checkReady(d, "s1")
 }
+
+// TestUnsignedNeedsOneServer guards I1: a host that was rebuilt, and signs with nothing, is given the key of the active
+// selector though one of two servers lacks its record: without it its mail has no signature at all.
+func TestUnsignedNeedsOneServer(t *testing.T) {
+	for title, rebuilt := range map[string][]string{"one": {"mx1"}, "all": {"mx1", "mx2"}} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			w.pass(8 * day)
+			w.lacking("s1", "s2")
+			for _, name := range rebuilt {
+				w.hosts[name].leave(d.Name)
+			}
+			res := w.engine().Settle(t.Context(), d, engine.Patience{}, nil)
+			for _, name := range d.Signers {
+				if got := w.hosts[name].selector(d.Name); got != "s1" {
+					t.Errorf("%s signs with %q; %v", name, got, res.Err)
+				}
+			}
+		})
+	}
+}

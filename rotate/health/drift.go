@@ -259,7 +259,8 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 			should), true
 	case key != nil && h.Keeping(should) == keyUnread && !h.CanFetch(signer, should):
 		return fmt.Sprintf("it is given the key of %s by itself as soon as that can be read from the keystore", should), false
-	case key != nil && h.Standing(should) == Changing && !h.Unopposed(should):
+	case key != nil && h.Standing(should) == Changing && !h.Unopposed(should) &&
+		!(h.Unsigned(signer) && should == h.Have.Active && Somewhere(&h.Judge, should)):
 		return fmt.Sprintf("it is given the key of %s when the servers agree on its record", should), false
 	}
 	return usual, false

@@ -30,27 +30,20 @@ func Enough(j *Judge, s string) bool {
 
 // ShownOf returns the record at a selector as a server shows it, "" where none does.
 func ShownOf(j *Judge, s string) string {
-	key, values := j.Have.Selector(s).Wanted(), j.Seen.Selectors[s].Sight.Values
-	i := slices.IndexFunc(values, func(v string) bool { return key != nil && dkim.Serves(v, key.Record) })
-	if i < 0 {
-		return ""
-	}
-	return values[i]
+	return shown.Of(j.Seen.Selectors[s].Sight, j.Have.Selector(s).Wanted())
+}
+
+// Somewhere reports whether a server shows the record of the selector's key though others lack it, or are silent, and
+// none shows what is not dkimbot's: whoever signs with nothing can only gain by the key.
+func Somewhere(j *Judge, s string) bool {
+	return j.Standing(s) == Changing && len(j.Seen.Selectors[s].Sight.Bogus) == 0 && ShownOf(j, s) != ""
 }
 
 // Partly reports whether a server shows the record of the selector's key alone though others show a record of somebody
 // else's: mail that is signed with it verifies where receivers ask that one.
 func Partly(j *Judge, s string) bool {
-	key := j.Have.Selector(s).Wanted()
-	if key == nil || j.Standing(s) != Foreign || j.Shared || j.Stale(s) {
-		return false
-	}
-	for _, values := range j.Seen.Selectors[s].Sight.Shown {
-		if len(values) == 1 && dkim.Serves(values[0], key.Record) {
-			return true
-		}
-	}
-	return false
+	return j.Standing(s) == Foreign && !j.Shared && !j.Stale(s) &&
+		shown.Alone(j.Seen.Selectors[s].Sight, j.Have.Selector(s).Wanted())
 }
 
 // Dead reports whether mail that is signed with a selector's compromised key fails for good: the key was revoked, or is

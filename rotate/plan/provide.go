@@ -93,7 +93,7 @@ func (d *draft) keyAt(s string) *rotate.Key {
 
 // bring plans that a signer is given the key at selector s, whose record is seen just before. If others sign with the
 // key and this signer signs with nothing, or with a key whose record is missing, its mail can only become better: then
-// servers that do not answer are not waited for. A server that shows something else still is.
+// servers that do not answer are not waited for. Nor is one that lacks the record where the signer signs with nothing.
 func (d *draft) bring(duty rotate.Duty, signer, s string, from time.Time, why rotate.Reason) {
 	key := d.keyAt(s)
 	joins := d.Joins(signer, s, key.ID) && !d.sheltered[signer]
@@ -101,18 +101,25 @@ func (d *draft) bring(duty rotate.Duty, signer, s string, from time.Time, why ro
 		from = time.Time{} // to wait for resolvers would only send more mail without a signature
 	}
 	used := d.OthersUse(signer, s, key.ID) || s == d.Have.Active && !key.VerifiedAt.IsZero()
+	bare := (joins || s == d.Have.Active && d.Unsigned(signer) && !d.sheltered[signer]) && health.Somewhere(&d.Judge, s)
+	if bare {
+		from = time.Time{}
+	}
 	joins = joins || used && d.UsesDeadKey(signer)
-	if seen := d.Seen.Selectors[s]; !joins || seen.SightErr != nil || !seen.Sight.Silent {
+	if seen := d.Seen.Selectors[s]; !bare && (!joins || seen.SightErr != nil || !seen.Sight.Silent) {
 		d.verifyBeforeUse(duty, s, key, from)
 		d.activate(duty, signer, s, from, why)
 		return
 	}
-	seen := "others sign with the key already"
+	seen, which := "others sign with the key already", "only the servers that answer"
 	if !d.OthersUse(signer, s, key.ID) {
 		seen = "mail that the signer signs now verifies nowhere"
 	}
+	if bare {
+		seen, which = "the signer signs with nothing", "one server"
+	}
 	d.verify(rotate.Joining, s, key, from, rotate.Reason{Code: codes.BeforeUse,
-		Message: seen + ", so only the servers that answer must show it"})
+		Message: seen + ", so " + which + " must show it"})
 	d.activate(rotate.Joining, signer, s, from, why)
 }
 

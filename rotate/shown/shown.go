@@ -22,6 +22,26 @@ func Still(sight rotate.Sight, key *rotate.Key) string {
 	return strings.Join(names, ", ")
 }
 
+// Of returns a key's record as a server shows it, "" where none does.
+func Of(sight rotate.Sight, key *rotate.Key) string {
+	for _, v := range sight.Values {
+		if key != nil && dkim.Serves(v, key.Record) {
+			return v
+		}
+	}
+	return ""
+}
+
+// Alone reports whether a server shows a key's record and nothing else, though others show something else.
+func Alone(sight rotate.Sight, key *rotate.Key) bool {
+	for _, values := range sight.Shown {
+		if key != nil && len(values) == 1 && dkim.Serves(values[0], key.Record) {
+			return true
+		}
+	}
+	return false
+}
+
 // Somewhere reports whether a server shows a record of dkimbot's at a selector whose key can be revoked: not the fresh
 // one, which takes its place.
 func Somewhere(sight rotate.Sight, sel rotate.Selector) bool {
