@@ -103,7 +103,8 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			return "", err
 		}
 		p := r.judge()
-		if health.Enough(p, selector) {
+		if health.Enough(p, selector) || s.Duty == rotate.Joining && health.Somewhere(p, selector) ||
+			p.Unopposed(selector) && p.Flight(selector) {
 			return health.ShownOf(p, selector), nil
 		}
 		switch p.Standing(selector) {
@@ -117,9 +118,6 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 		}
 		if p.Opposed(selector) && p.Flight(selector) {
 			key.VerifiedAt = time.Time{} // that was while this server did not answer
-		}
-		if s.Duty == rotate.Joining && health.Somewhere(p, selector) || p.Unopposed(selector) && p.Flight(selector) {
-			return health.ShownOf(p, selector), nil
 		}
 		if clock.Elapsed()+wait > deadline {
 			return "", unverified(r.name(selector), r.want, seen)
