@@ -110,6 +110,9 @@ func (k *Ring) discardCopies(ctx context.Context, name dkim.Name, old rotate.Ret
 		return err
 	}
 	for v, missing := max(newest, old.Version)-1, 0; v > 0 && missing < gone; v-- {
+		if v == old.Version { // it needs no question
+			continue
+		}
 		key, _, err := k.Keystore.Get(ctx, name, v)
 		switch {
 		case err != nil && fault.KindOf(err) == fault.Transient:
