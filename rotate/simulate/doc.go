@@ -169,6 +169,10 @@
 //   - A signer is added with nothing of the domain on it, and gets mail when it signs. No mail is sent through one any
 //     more that is taken out, and it was seen since it came back from a backup.
 //
+//   - On a signer that was taken out and comes back from a backup, a person takes away what that brought, within weeks.
+//
+//   - What a process has seen of other people's records, and was killed before it could write it, nobody knows.
+//
 //   - Whoever brings the right keystore back destroys there what dkimbot destroyed, or missed, in another one.
 //
 // It may import everything of rotate but the adapters of signers, and the rules of state.
