@@ -112,20 +112,27 @@ func TestDeadKeyIsLeftForPart(t *testing.T) {
 	const s2, theirs = "s2._domainkey.example.com", "v=DKIM1; p=Zm9yZWlnbg=="
 	for title, c := range map[string]struct {
 		beside bool // on each server dkimbot's record is not alone
+		lacks  bool // the server that shows it shows no active record
 		order  rotate.Compromised
 		away   bool
 	}{
-		"revoked":       {false, rotate.Compromised{RevokeNow: true}, true},
-		"good":          {false, rotate.Compromised{}, false},
-		"nowhere alone": {true, rotate.Compromised{RevokeNow: true}, false},
+		"revoked":                   {false, false, rotate.Compromised{RevokeNow: true}, true},
+		"good":                      {false, false, rotate.Compromised{}, false},
+		"good, and not shown there": {false, true, rotate.Compromised{}, true},
+		"nowhere alone":             {true, false, rotate.Compromised{RevokeNow: true}, false},
 	} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			w.settle(d)
 			w.pass(8 * day)
 			good := w.shown(s2)[0]
+			w.lacking("s1")
+			lacking := w.shows
 			w.shows = func(s *rotate.Sight) {
 				if s.Owner != s2 {
+					if c.lacks {
+						lacking(s)
+					}
 					return
 				}
 				own, both := s.Values, append(slices.Clone(s.Values), theirs)

@@ -13,19 +13,21 @@ import (
 
 // Enough reports whether signers may leave a compromised key for the selector's although servers that answer do not all
 // show its record: the key that they leave was revoked, so that mail fails wherever it is verified; or each server that
-// lacks the record lacks that of the key which they leave as well, so that nothing becomes worse there. Of a new domain
-// the first key may be waited for: mostly no signer has come to one yet.
+// lacks the record, or shows somebody else's, lacks that of the key which they leave as well, so that nothing becomes
+// worse there. Of a new domain the first key may be waited for: mostly no signer has come to one yet.
 func Enough(j *Judge, s string) bool {
 	key, from, standing := j.Have.Selector(s).Wanted(), j.Want.Policy.Other(s), j.Standing(s)
 	if key == nil || j.Have.Phase == rotate.Bootstrapping || !j.Flight(s) || ShownOf(j, s) == "" {
 		return false
 	}
+	if standing != Changing && !Partly(j, s) {
+		return false
+	}
 	if Dead(j, from) {
-		return standing == Changing || Partly(j, s)
+		return true
 	}
 	sight := j.Seen.Selectors[s].Sight
-	return standing == Changing && len(sight.Bogus) == 0 &&
-		shown.NoneLoses(sight, key, j.Seen.Selectors[from], j.Have.Selector(from).Key)
+	return len(sight.Bogus) == 0 && shown.NoneLoses(sight, key, j.Seen.Selectors[from], j.Have.Selector(from).Key)
 }
 
 // ShownOf returns the record at a selector as a server shows it, "" where none does.

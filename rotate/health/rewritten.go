@@ -67,12 +67,13 @@ func (j *Judge) InTestMode(s string) bool {
 }
 
 // Barred reports whether no signer may flee to a selector, because a record that is not dkimbot's stands there. One in
-// test mode bars nobody whose mail counts as unsigned anyway, or fails: to go makes nothing worse. Nor does one
-// that only some servers show, where the key that signers leave was revoked, or is to be at once.
+// test mode bars nobody whose mail counts as unsigned anyway, or fails: to go makes nothing worse. Nor does one that
+// only some servers show, where the key that signers leave was revoked, or is to be at once, or these don't show it.
 func Barred(j *Judge, to string) bool {
 	from := j.Want.Policy.Other(to)
 	worse := !j.InTestMode(to) || j.Shared || !(j.InTestMode(from) || Dead(j, from))
-	return j.HandsOff(to) && worse && !(j.Have.Selector(from).Key != nil && j.LostForGood(from) && Partly(j, to))
+	goes := j.Have.Selector(from).Key != nil && Partly(j, to) && (j.LostForGood(from) || Enough(j, to))
+	return j.HandsOff(to) && worse && !goes
 }
 
 // useless returns the refusal for a record of dkimbot's key that somebody has rewritten so that mail does not verify by
