@@ -34,7 +34,7 @@ func (w *world) strangeAt(n *zoneName, then time.Time) bool {
 }
 
 // checkForsaken: a signer does not stay where nothing but somebody else's record stands, while the other selector's key
-// is good. A person's hold keeps it there.
+// is good. A person's hold keeps it there, and a look just before it leaves that is not answered.
 func (p *process) checkForsaken(d *domain, st rotate.State, signer string) {
 	ref, told := p.turn.signers[signer]
 	sel := st.Selectors[ref.Selector]
@@ -42,7 +42,7 @@ func (p *process) checkForsaken(d *domain, st rotate.State, signer string) {
 		st.OnHold != nil || p.leaks[ref.KeyID] != nil || !p.strangersOnly(p.turn.planned[ref.Name], ref.KeyID) {
 		return
 	}
-	if sight, looked := p.turn.sight(ref.Name); !looked || !p.strangersOnly(sight, ref.KeyID) {
+	if sight, looked := p.turn.sight(ref.Name); !looked || p.turn.missed[ref.Name] || !p.strangersOnly(sight, ref.KeyID) {
 		return
 	}
 	other := nameOf(d.name, managing(d, st).Other(ref.Selector))

@@ -24,6 +24,7 @@ type turn struct {
 	planned map[dkim.Name]rotate.Sight // as the engine observed, and planned by; a step looks later
 	looked  map[dkim.Name]time.Time
 	blind   map[dkim.Name]bool // DNS did not say, when it was asked last
+	missed  map[dkim.Name]bool // nor once or more
 	unread  map[dkim.Name]bool // the keystore did not say, once or more since the engine observed last
 	signers map[string]dkim.Ref
 	silent  map[string]bool
@@ -44,7 +45,7 @@ func (p *process) turns(domain string) {
 	p.domain(domain).outlived = time.Time{}
 	p.turn = &turn{domain: domain, began: p.now, acted: p.now, orders: p.domain(domain).orders,
 		sights: map[dkim.Name]rotate.Sight{}, planned: map[dkim.Name]rotate.Sight{},
-		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
+		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, missed: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
 		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, reports: map[string]time.Time{},
 		tried: map[attempted]bool{}, waited: map[dkim.Name]string{}}
 }
@@ -66,7 +67,7 @@ func (t *turn) saw(name dkim.Name, s rotate.Sight, err error, now time.Time) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.blind[name] = err != nil
+	t.blind[name], t.missed[name] = err != nil, t.missed[name] || err != nil
 	if delete(t.sights, name); err == nil {
 		t.sights[name], t.looked[name] = s, now
 	}
