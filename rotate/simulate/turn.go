@@ -45,7 +45,8 @@ func (p *process) turns(domain string) {
 	p.domain(domain).outlived = time.Time{}
 	p.turn = &turn{domain: domain, began: p.now, acted: p.now, orders: p.domain(domain).orders,
 		sights: map[dkim.Name]rotate.Sight{}, planned: map[dkim.Name]rotate.Sight{},
-		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, missed: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
+		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, missed: map[dkim.Name]bool{},
+		unread:  map[dkim.Name]bool{},
 		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, reports: map[string]time.Time{},
 		tried: map[attempted]bool{}, waited: map[dkim.Name]string{}}
 }
