@@ -183,3 +183,16 @@ func ErrorFor(err error, domain string) error {
 	}
 	return err
 }
+
+// Each returns calls that do carries out for many domains at once. of names the domain of a call; an error of do may
+// say of single domains that they failed.
+func Each[In any](what string, of func(In) string, do func(context.Context, []In) error) *Calls[In, struct{}] {
+	return &Calls[In, struct{}]{What: what, Do: func(ctx context.Context, in []In) ([]struct{}, []error) {
+		err := do(ctx, in)
+		errs := make([]error, len(in))
+		for i := range in {
+			errs[i] = ErrorFor(err, of(in[i]))
+		}
+		return make([]struct{}, len(in)), errs
+	}}
+}

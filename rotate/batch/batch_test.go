@@ -245,3 +245,28 @@ func TestCallsCrowd(t *testing.T) {
 		}
 	}
 }
+
+// TestEach: what many domains ask for while a call is under way goes in one, and a domain that fails there fails alone.
+func TestEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked [][]string
+		c := Each("forget", func(d string) string { return d }, func(_ context.Context, domains []string) error {
+			asked = append(asked, domains)
+			time.Sleep(time.Second)
+			return partial{"d7": errors.New("its key is in use")}
+		})
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				if _, err := c.Call(t.Context(), fmt.Sprint("d", i)); (err != nil) != (i == 7) {
+					t.Errorf("d%d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		if len(asked) != 2 || len(asked[0]) != 1 || len(asked[1]) != 99 {
+			t.Errorf("%d calls, of %d", len(asked), len(asked[0]))
+		}
+	})
+}

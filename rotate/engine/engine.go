@@ -208,19 +208,18 @@ func outcomeOf(err error) codes.Outcome {
 // two of them (I8).
 func forget(ctx context.Context, r *run, ref dkim.Ref) error {
 	for _, name := range append(rotate.Dismissed(r.st, r.want.Signers), r.want.Signers...) {
-		var ask func(context.Context, []dkim.Ref) error
-		if f, ok := r.engine.Signers[name].(ports.Forgetter); ok && slices.Contains(r.want.Signers, name) {
-			ask = f.Forget
-		} else if w, ok := r.engine.Signers[name].(ports.Withdrawer); ok {
-			ask = w.Withdraw
+		s := r.engine.signers[name]
+		if s == nil {
+			continue
+		}
+		ask := s.withdrawals
+		if s.forgets != nil && slices.Contains(r.want.Signers, name) {
+			ask = s.forgets
 		}
 		if ask == nil {
 			continue
 		}
-		if err := r.lease.Holds(); err != nil {
-			return err
-		}
-		if err := ask(ctx, []dkim.Ref{ref}); err != nil {
+		if _, err := ask.CallIf(ctx, ref, r.lease.Holds); err != nil {
 			return err
 		}
 	}

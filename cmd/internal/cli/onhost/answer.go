@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
+	"github.com/dkimbot/dkimbot/cmd/internal/machine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent/ssh/stdio"
@@ -34,7 +35,7 @@ func (a *onHost) answer(ctx context.Context, p *console.Program) error {
 	// sshd gives the command that was asked for to the one that it runs in its place.
 	h := &stdio.Host{Agent: a.cfg.Name, Name: a.host.Name, Version: console.Version(),
 		Forced: p.Env("SSH_ORIGINAL_COMMAND") != "", Domains: a.cfg.Domains,
-		Memory: &stdio.Directory{Path: a.cfg.StateDir}, Signer: a.host.Signer, Now: time.Now}
+		Memory: &stdio.Directory{Path: a.cfg.StateDir}, Signer: a.host.Signer, Now: machine.Clock{}.Now}
 	ctx, cancel := context.WithTimeout(ctx, longestAnswer)
 	defer cancel()
 	return h.Serve(ctx, p.In, p.Out)

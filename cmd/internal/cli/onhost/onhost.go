@@ -9,11 +9,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/machine"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -54,7 +54,7 @@ func newOnHost(ctx context.Context, cfg *config.Agent, log *slog.Logger) (*onHos
 	}
 	return &onHost{cfg: cfg, log: log, store: store, host: &host.Host{Agent: cfg.Name, Name: name,
 		Version: console.Version(), Domains: cfg.Domains, Poll: cfg.Poll, Board: app.Board{Store: store}, Keys: store,
-		Signer: signer, Now: time.Now}}, nil
+		Signer: signer, Now: machine.Clock{}.Now}}, nil
 }
 
 func (a *onHost) close() {
