@@ -38,7 +38,7 @@ func (s *Store) Check(of []preflight.Subject) []preflight.Question {
 		}},
 		{What: mount, Needs: login, Ask: func(ctx context.Context) error {
 			return s.checked(ctx, "use the mount "+s.cfg.Mount+" in Vault",
-				s.do(ctx, func(context.Context, *api.Client) error { return nil }))
+				s.do(ctx, s.keeps))
 		}},
 		{What: "rights to read, write and destroy keys", Domains: preflight.Domains(of), Needs: mount,
 			Ask: func(ctx context.Context) error { return s.denied(ctx, of).OrNil() }},

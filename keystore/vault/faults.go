@@ -15,7 +15,7 @@ import (
 )
 
 // errExpires: the engine deletes versions by age, which would take a key away from its signer (I1).
-var errExpires = errors.New("the engine will delete this version by itself")
+var errExpires = errors.New("the engine deletes versions by itself")
 
 // unansweredError marks an error after which the key may be stored or not.
 type unansweredError struct{ err error }
@@ -94,7 +94,8 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 			"vault kv destroy -versions=%d %s", at, of.version, at)
 	case errors.Is(err, errExpires):
 		f.Hint = fmt.Sprintf("set delete_version_after to 0s (vault write %s/config delete_version_after=0s; "+
-			"vault kv metadata put -delete-version-after=0s %s)", s.cfg.Mount, at)
+			"vault kv metadata put -delete-version-after=0s %s); "+
+			"a version that is there already goes all the same: rotate, so that a fresh key takes its place", s.cfg.Mount, at)
 	case errors.As(err, &mount):
 		f.Code = codes.VaultMount
 		f.Hint = s.mountHint()

@@ -64,10 +64,27 @@ func (s *Store) write(ctx context.Context, c *api.Client, name dkim.Name, key *d
 	if err := json.Unmarshal(answer, &written); err != nil || written.Version <= after {
 		return 0, &unansweredError{errNotUnderstood}
 	}
-	if written.DeletionTime != "" {
-		return 0, &versionError{written.Version, errExpires}
+	if written.DeletionTime != "" { // left there, the next try would take it for a key that was stored well
+		return 0, errors.Join(&versionError{written.Version, errExpires}, s.destroy(ctx, c, name, written.Version))
 	}
 	return written.Version, nil
+}
+
+// keeps wants an engine that deletes no version by itself, as far as Vault says; a policy need not let dkimbot ask.
+func (s *Store) keeps(ctx context.Context, c *api.Client) error {
+	if s.place.Unversioned {
+		return nil
+	}
+	config, err := limited(ctx, s.cfg.Timeout, func(ctx context.Context) (*api.Secret, error) {
+		return c.Logical().ReadWithContext(ctx, s.cfg.Mount+"/config")
+	})
+	if err != nil || config == nil {
+		return nil // the questions that follow say whether Vault answers
+	}
+	if after, _ := config.Data["delete_version_after"].(string); after != "" && after != "0s" {
+		return fmt.Errorf("%w, %s after it was written", errExpires, after)
+	}
+	return nil
 }
 
 // destroy makes a version unrecoverable.

@@ -23,6 +23,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 var name = dkim.Name{Domain: "example.com", Selector: "s1"}
@@ -182,8 +183,22 @@ func TestEngineThatForgets(t *testing.T) {
 	}
 	cfg := rootConfig(srv)
 	cfg.Mount = mount
-	_, err := open(t, cfg).Put(t.Context(), name, generate(t), 0)
+	ks := open(t, cfg)
+	_, err := ks.Put(t.Context(), name, generate(t), 0)
 	wantFault(t, err, fault.Permanent, "", "delete_version_after")
+	if key, _, err := ks.Get(t.Context(), name, 0); key != nil || err != nil {
+		t.Errorf("I1: the key that goes by itself can be taken up at the next try: %v, %v", key, err)
+	}
+	refused := 0
+	for _, q := range ks.Check([]preflight.Subject{{Name: name}}) {
+		if err := q.Ask(t.Context()); err != nil {
+			refused++
+			wantFault(t, err, fault.Permanent, "", "delete_version_after")
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d questions say it beforehand", refused)
+	}
 }
 
 func TestConfig(t *testing.T) {
