@@ -17,6 +17,12 @@ path "secret/destroy/dkim/*" {
   capabilities = ["update"]
 }
 
+# See beforehand whether the engine deletes keys by age (delete_version_after), which it must not. Without this,
+# that is only found when a key is stored.
+path "secret/config" {
+  capabilities = ["read"]
+}
+
 # Look at, renew and give back its own token.
 path "auth/token/lookup-self" {
   capabilities = ["read"]
