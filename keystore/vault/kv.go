@@ -82,7 +82,7 @@ func (s *Store) keeps(ctx context.Context, c *api.Client) error {
 		return nil // the questions that follow say whether Vault answers
 	}
 	if after, _ := config.Data["delete_version_after"].(string); after != "" && after != "0s" {
-		return fmt.Errorf("%w, %s after it was written", errExpires, after)
+		return errExpires
 	}
 	return nil
 }
