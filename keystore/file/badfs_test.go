@@ -5,11 +5,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dkimbot/dkimbot/keystore/file"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -66,7 +68,6 @@ func full(t *testing.T, dir string) {
 	other := dkim.Name{Domain: "example.net", Selector: "s1"}
 	_, err = s.Put(t.Context(), other, next, 0)
 	wantFault(t, err, fault.Transient, "", "free space")
-	wantFault(t, s.Destroy(t.Context(), name, 1), fault.Transient, "", "free space")
 
 	// Nothing is lost, and no part of a file is left.
 	if got, v, err := s.Get(t.Context(), name, 0); err != nil || v != 1 || got.ID() != key.ID() {
@@ -78,6 +79,8 @@ func full(t *testing.T, dir string) {
 	wantFiles(t, filepath.Join(dir, "example.com/s1"), "1.pem")
 	wantFiles(t, filepath.Join(dir, "example.net/s1"))
 
+	// A key can be destroyed all the same (I5): to overwrite it takes no space.
+	destroyedFor(t, s, dir, key)
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +89,7 @@ func full(t *testing.T, dir string) {
 
 func noInodes(t *testing.T, dir string) {
 	s := open(t, mount(t, dir, "nr_inodes=5")) // root, domain, selector, key, one to spare
-	put(t, s, 0)
+	stored := put(t, s, 0)
 	if err := os.WriteFile(filepath.Join(dir, "filler"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +99,28 @@ func noInodes(t *testing.T, dir string) {
 	_, err = s.Put(t.Context(), dkim.Name{Domain: "example.net", Selector: "s1"}, key, 0)
 	wantFault(t, err, fault.Transient, "", "free space")
 	wantFiles(t, dir, "example.com", "filler")
+	destroyedFor(t, s, dir, stored)
 	wantFiles(t, filepath.Join(dir, "example.com/s1"), "1.pem")
+}
+
+// destroyedFor destroys the only version, and wants nothing of its key to be left. Its number stays taken.
+func destroyedFor(t *testing.T, s *file.Store, dir string, key *dkim.PrivateKey) {
+	t.Helper()
+	if err := s.Destroy(t.Context(), name, 1); err != nil {
+		t.Errorf("I5: %v", err)
+	}
+	if got, v, err := s.Get(t.Context(), name, 0); err != nil || v != 1 || got != nil {
+		t.Errorf("I5: Get = %v, %d, %v; want a destroyed version 1", got, v, err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "example.com/s1/1.pem"))
+	line, rest, _ := strings.Cut(string(data), "\n")
+	if err != nil || !strings.Contains(line, "destroyed") || strings.Trim(rest, "\n") != "" {
+		t.Errorf("I5: of key %s the file still has %d octets (%v)", key.ID(), len(rest), err)
+	}
+	wantFiles(t, filepath.Join(dir, "example.com/s1"), "1.pem")
+	if err := s.Destroy(t.Context(), name, 1); err != nil {
+		t.Errorf("once more: %v", err)
+	}
 }
 
 func readOnly(t *testing.T, dir string) {
@@ -136,4 +160,26 @@ func denied(t *testing.T, dir string) {
 	_, _, err = s.Get(t.Context(), name, 0)
 	wantFault(t, err, fault.Permanent, "", "chown")
 	wantFault(t, s.Destroy(t.Context(), name, 1), fault.Permanent, "", "chown")
+}
+
+// TestDestroyCutShort stops the machine while a key is overwritten in place: it is destroyed with the next try (I7).
+func TestDestroyCutShort(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	s := open(t, dir)
+	put(t, s, 0)
+	path := filepath.Join(dir, "example.com/s1/1.pem")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(data, "# dkimbot destroyed key: "+name.String()+" version 1\n")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Destroy(t.Context(), name, 1); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(path); err != nil || strings.Count(string(data), "\n") != 1 {
+		t.Errorf("of the key is left: %d octets (%v)", len(data), err)
+	}
 }

@@ -34,9 +34,13 @@ func formatDestroyed(name dkim.Name, version int) []byte {
 	return fmt.Appendf(nil, "# dkimbot destroyed key: %s version %d\n", name, version)
 }
 
-// parseEntry reads an entry. A destroyed version has no key and no error.
+// parseEntry reads an entry. A destroyed version has no key and no error. Blank lines follow where the key was
+// overwritten in place; anything else there is of a key that was being destroyed when the machine stopped (I7).
 func parseEntry(data []byte, name dkim.Name, version int) (*dkim.PrivateKey, error) {
-	if bytes.Equal(data, formatDestroyed(name, version)) {
+	if rest, ok := bytes.CutPrefix(data, formatDestroyed(name, version)); ok {
+		if len(bytes.Trim(rest, "\n")) > 0 {
+			return nil, errDamaged
+		}
 		return nil, nil
 	}
 	id, ok := bytes.CutPrefix(data, []byte(keyLine(name, version)))

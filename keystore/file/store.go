@@ -108,7 +108,7 @@ func (s *Store) destroy(ctx context.Context, name dkim.Name, version int) error 
 	if err == nil && key == nil {
 		return nil
 	}
-	return d.replace(version, formatDestroyed(name, version))
+	return d.erase(version, formatDestroyed(name, version))
 }
 
 // conflictError says that the newest version is not the one to follow; newest

@@ -1,8 +1,10 @@
 package file
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -79,6 +81,24 @@ func (d *selectorDir) replace(version int, data []byte) error {
 	}
 	defer f.Discard()
 	return f.Replace()
+}
+
+// erase puts data in the place of a version's file. A full disk has no room for a second file: the first is then
+// overwritten where it stands, so that a compromised key does not outlive its revocation for want of space (I5).
+func (d *selectorDir) erase(version int, data []byte) error {
+	err := d.replace(version, data)
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	info, failed := d.Lstat(fileName(version))
+	if failed != nil || info.Size < int64(len(data)) || info.Size > maxEntry {
+		return err
+	}
+	blank := bytes.Repeat([]byte("\n"), int(info.Size)-len(data))
+	if d.Overwrite(fileName(version), append(data, blank...)) != nil {
+		return err // the want of space is what a person can cure
+	}
+	return nil
 }
 
 // leftPrefix begins the names of what older versions left when they were killed, some
