@@ -221,11 +221,11 @@ func (s *Store) Fault(what string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fault.Temporary(what, err,
-			"free space on that file system; the tables are as they were and mail continues to be signed")
+			"free space on that file system; the tables are as they were, and the signer signs as before")
 	case errors.Is(err, syscall.EROFS):
 		return fault.Lasting(what, err,
 			"mount that file system for writing, or let the service write there (ReadWritePaths= in its unit); "+
-				"mail continues to be signed")
+				"the signer signs as before")
 	case errors.Is(err, syscall.EBUSY):
 		return fault.Lasting(what, err,
 			"a file that is a mount point of its own can't be replaced in one instant: mount its directory instead")
