@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -91,7 +91,7 @@ func (p *Adopter) adoptable(a rotate.Adoption) error {
 func (p *Adopter) managed(what string) error {
 	if p.overtaken() {
 		return fault.Refuse(codes.StaleState, what+", and the keystore holds a newer key than its state knows",
-			"restore a newer copy of the state database; or "+health.Believe(p.Want.Name))
+			"restore a newer copy of the state database; or "+follow.Believe(p.Want.Name))
 	}
 	return fault.Refuse(codes.ManagedAlready, what,
 		"nothing has to be adopted there; 'dkimbot rotate --domain "+p.Want.Name+

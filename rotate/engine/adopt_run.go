@@ -11,28 +11,27 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // takeOver takes the steps of an adoption, and none of what follows it.
 func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
+	had := r.st
+	r.st = follow.CaughtUp(r.want, r.st, a)
 	r.observe(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	r.plan = adoption.Plan(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen, a)
 	if r.plan.Stop != nil {
+		r.st = had
 		return errors.Join(r.plan.Stop, r.noteStrangers(ctx, a))
 	}
-	if err := r.believe(ctx, a); err != nil {
+	if err := r.believe(ctx, a, had); err != nil {
 		return err
 	}
-	var steps []rotate.Step
-	for _, s := range r.plan.Steps {
-		if s.Kind == rotate.Adopt {
-			steps = append(steps, s)
-		}
-	}
-	return r.steps(ctx, steps)
+	others := func(s rotate.Step) bool { return s.Kind != rotate.Adopt }
+	return r.steps(ctx, slices.DeleteFunc(slices.Clone(r.plan.Steps), others))
 }
 
 // keyOf returns the key that an adoption gives for a selector; nil where one that was interrupted
@@ -63,16 +62,16 @@ func (r *run) noteStrangers(ctx context.Context, a rotate.Adoption) error {
 	return r.save(ctx)
 }
 
-// believe replaces a state that is older than DNS and the keystore, durably, by the adoption of
+// believe replaces the state that the domain had, which is older than DNS and the keystore, durably, by the adoption of
 // what these hold.
-func (r *run) believe(ctx context.Context, a rotate.Adoption) error {
+func (r *run) believe(ctx context.Context, a rotate.Adoption, had rotate.State) error {
 	p := adoption.New(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
 	st := p.Believed(a)
-	if reflect.DeepEqual(st, r.st) || r.plan.Held != "" {
+	if reflect.DeepEqual(st, had) || r.plan.Held != "" {
 		return nil
 	}
 	message := "the state was lost: dkimbot adopted what DNS and the keystore hold"
-	if r.st.Phase != rotate.New {
+	if had.Phase != rotate.New {
 		message = "the state was older than DNS and the keystore: dkimbot adopted what these hold"
 	}
 	r.st = st

@@ -72,11 +72,12 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 // PlanAdoption observes the domain and says what adopting the keys would do now.
 func (p *Planner) PlanAdoption(ctx context.Context, want rotate.Domain, req rotate.Request,
 	a rotate.Adoption) (rotate.DomainPlan, error) {
-	have, seen, err := p.observe(ctx, want)
+	have, err := p.State.Load(ctx, want.Name)
 	if err != nil {
 		return rotate.DomainPlan{}, err
 	}
-	return adoption.Plan(p.Clock.Now(), want, req, have, seen, a), nil
+	have = follow.CaughtUp(want, have, a)
+	return adoption.Plan(p.Clock.Now(), want, req, have, p.see(ctx, want, have), a), nil
 }
 
 func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State, rotate.Observation, error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -250,6 +251,52 @@ func TestReplacedKeyIsNotBelieved(t *testing.T) {
 		t.Fatalf("%v", res.Err)
 	}
 	faulttest.Shown(t, res.Err)
+}
+
+// TestStateFromBeforeAMove: a state from before a move to other selectors is recognised as older, no signer is taken back
+// by it, and one command takes the world as it is: the old records and keys are left as after a move, and no record of a
+// selector that signs is said to be of no use (I2, I12).
+func TestStateFromBeforeAMove(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(10 * day)
+	old := w.state(d.Name)
+	d = elsewhere(d)
+	w.order(d, rotate.ChangeSelectors{})
+	for i := 0; i < 20 && w.state(d.Name).Active != "a"; i++ {
+		w.soon(d)
+	}
+	w.checkReady(d, "a")
+	w.restoreState(old)
+	for range 3 { // one tick follows another
+		res := w.engine().Advance(context.Background(), d)
+		if fault.CodeOf(res.Err) != codes.StaleState {
+			t.Fatalf("I12: %v", res.Err)
+		}
+		faulttest.Shown(t, res.Err)
+		for _, name := range d.Signers {
+			if at := w.hosts[name].selector(d.Name); at != "a" {
+				t.Fatalf("I12: signer %s is taken back to %s", name, at)
+			}
+		}
+		w.pass(time.Hour)
+	}
+	if res := w.fromKeystore(d); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	if res := w.settle(d); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.checkReady(d, "a")
+	left := w.state(d.Name).Leftovers()
+	for _, s := range d.Policy.Selectors {
+		if _, said := left[s]; said {
+			t.Errorf("I2: the record of %s is said to be of no use soon", s)
+		}
+	}
+	if len(left) != 2 || !w.keptAt(d, "s1") || !w.keptAt(d, "s2") {
+		t.Errorf("of the old ones is kept: %v", left)
+	}
 }
 
 // TestReportOnAStaleState: a report does not act on what an old state believes of a

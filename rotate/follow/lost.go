@@ -2,6 +2,8 @@ package follow
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -20,8 +22,8 @@ func LostState(d rotate.Domain, have rotate.State, selector string) error {
 		return fault.Refuse(codes.LostState,
 			fmt.Sprintf("the keystore holds a key for %s, to which %s is to move over, and the state does not know that key: "+
 				"the state is older than the move, or another dkimbot uses that selector", name, d.Name),
-			fmt.Sprintf("restore a newer copy of the state database; or put the selectors back into the domain's policy: "+
-				"selectors: [%s, %s]; or name two there that nobody has used", from.Pair[0], from.Pair[1]))
+			fmt.Sprintf("restore a newer copy of the state database; or %s; or put the selectors back into the domain's policy: "+
+				"selectors: [%s, %s]; or name two there that nobody has used", Believe(d.Name), from.Pair[0], from.Pair[1]))
 	}
 	return fault.Refuse(codes.LostState,
 		fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: "+
@@ -29,4 +31,61 @@ func LostState(d rotate.Domain, have rotate.State, selector string) error {
 		"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+d.Name+
 			" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, "+
 			"and remove the old records by hand eight days after the switch")
+}
+
+// Believe says how a person takes over what DNS and the keystore hold.
+func Believe(domain string) string {
+	command := "dkimbot adopt --domain " + domain + " --from-keystore"
+	return "adopt what DNS and the keystore hold: '" + command + " --dry-run' shows the result, '" +
+		command + "' does it"
+}
+
+// Ahead reports whether a signer signs with one of the selectors that the state does not know, and its mail verifies.
+func Ahead(have rotate.State, selectors []string, seen rotate.Observation, signer string) bool {
+	s, looked := seen.Signers[signer]
+	return looked && s.Err == nil && slices.Contains(selectors, s.Ref.Selector) &&
+		rotate.SelectorAt(have, s.Ref.Selector) == nil && seen.Fate(s.Ref.Selector, s.Ref.KeyID) == rotate.Verifies
+}
+
+// SelectorsChanged refuses a policy that names other selectors than those that are known, which are under management.
+func SelectorsChanged(d rotate.Domain, have rotate.State, known []string) error {
+	if have.Origin != nil && have.Active == "" {
+		return fault.Refuse(codes.SelectorsChanged,
+			fmt.Sprintf("%s moves over to the selectors %s, but the policy now names %s",
+				d.Name, strings.Join(known, " and "), strings.Join(d.Policy.Selectors[:], " and ")),
+			fmt.Sprintf("move it to these instead: 'dkimbot rotate --domain %[1]s --change-selectors --dry-run' shows how; "+
+				"or put the others back into the policy: selectors: [%[2]s]; 'dkimbot rollback --domain %[1]s' cancels the move",
+				d.Name, strings.Join(known, ", ")))
+	}
+	return fault.Refuse(codes.SelectorsChanged,
+		fmt.Sprintf("dkimbot manages %s with the selectors %s, but the policy names %s", d.Name,
+			strings.Join(known, " and "), strings.Join(d.Policy.Selectors[:], " and ")),
+		fmt.Sprintf("put the old selectors back into the policy: selectors: [%s]; "+
+			"or move the domain to the new ones: 'dkimbot rotate --domain %s --change-selectors --dry-run' shows how",
+			strings.Join(known, ", "), d.Name))
+}
+
+// StaleMove refuses to act by a state that is older than a move to other selectors: signers sign with one that the
+// policy names.
+func StaleMove(d rotate.Domain, selector string, known []string) error {
+	return fault.Refuse(codes.StaleState,
+		fmt.Sprintf("the state of %s is older than its move to %s, or somebody else made that move: signers sign with %s, "+
+			"which the policy names, and the state knows %s", d.Name, strings.Join(d.Policy.Selectors[:], " and "), selector,
+			strings.Join(known, " and ")),
+		"restore a newer copy of the state database; or "+Believe(d.Name)+"; or, to go back, put the old selectors into "+
+			"the policy: selectors: ["+strings.Join(known, ", ")+"]")
+}
+
+// CaughtUp returns the state with which the adoption of what dkimbot's own keystore holds begins. One from before a
+// move to the selectors that the policy names, whose keys the keystore holds, is that of a domain which moves there.
+func CaughtUp(d rotate.Domain, have rotate.State, a rotate.Adoption) rotate.State {
+	known := func(s string) bool { return have.Selectors[s] != nil || have.Earlier[s] != nil }
+	if !a.FromKeystore || len(a.Keys)+len(a.Stored) == 0 || have.Active == "" || have.Released != nil ||
+		len(have.Selectors) != 2 || slices.ContainsFunc(d.Policy.Selectors[:], known) {
+		return have
+	}
+	st := Moved(have, d.Policy, d.Signers)
+	st.Former = slices.DeleteFunc(st.Former,
+		func(f rotate.Former) bool { return slices.Contains(d.Policy.Selectors[:], f.Selector) })
+	return st
 }

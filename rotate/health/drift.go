@@ -244,7 +244,7 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	case h.Have.Leaked(h.Have.Draining) && should == h.Have.Active &&
 		(h.HandsOff(should) || lacks(&h.Judge, signer, should)):
 		return fmt.Sprintf("it is given the fresh key of %s by itself as soon as every server shows it", h.Have.Draining), false
-	case h.Stale(should):
+	case h.Stale(should), MovedOn(&h.Judge, signer):
 		return "nothing is changed until the state is a newer one; see what is said of that", false
 	case h.Have.Leaked(should) && to != "" && should == h.Have.Active && !Barred(&h.Judge, to) &&
 		!h.OutOfKeystore(signer, to):

@@ -163,7 +163,7 @@ func (h *Check) sheltered(s string) (says string, asks bool) {
 		return "signers go back to " + h.Have.Active + " by themselves", false
 	case s == h.Have.Active && h.Have.Phase == rotate.Switching && len(h.Have.Held) > 0:
 		first := ""
-		if h.moves { // a rotation is refused till then, and so is the move while signers are on two selectors
+		if h.named != nil { // a rotation is refused till then, and so is the move while signers are on two selectors
 			first = fmt.Sprintf("put 'selectors: [%s]' back into the policy; then ", strings.Join(h.underRoles(), ", "))
 		}
 		return fmt.Sprintf("signers were sent back to it; %s'dkimbot rotate --domain %s' brings all to %s; "+

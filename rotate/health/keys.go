@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // Resumable reports whether the newest key in the keystore is one whose storing
@@ -127,7 +128,7 @@ func (v *view) strangeKey(s string) error {
 				seen.Version, dkim.ShortID(seen.KeyID)), v.NewerKeystore())
 	}
 	hint := "find out who wrote it. If the state is an older copy, restore the state database that belongs to this " +
-		"keystore, or " + Believe(v.Want.Name) + ". Destroy that version only when no signer uses it"
+		"keystore, or " + follow.Believe(v.Want.Name) + ". Destroy that version only when no signer uses it"
 	if key := v.Have.Selector(s).Wanted(); key != nil && seen.Kept {
 		hint = fmt.Sprintf("find out who wrote it, and destroy that version; dkimbot's own is version %[1]d and still there. "+
 			"Where a signer reads the newest version in Vault itself, as KumoMTA can, bring that one back first: "+

@@ -1,46 +1,45 @@
 package health
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // SelectorsChanged refuses a policy that names other selectors than those under
 // management; nil when it names the same.
-func (v *view) SelectorsChanged() error {
+func (j *Judge) SelectorsChanged() error {
+	v := &j.view
 	if v.KnowsSelectors() {
 		return nil
 	}
-	known := v.underRoles()
-	if v.Have.Origin != nil && v.Have.Active == "" {
-		return fault.Refuse(codes.SelectorsChanged,
-			fmt.Sprintf("%s moves over to the selectors %s, but the policy now names %s",
-				v.Want.Name, strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),
-			fmt.Sprintf("move it to these instead: 'dkimbot rotate --domain %[1]s --change-selectors --dry-run' shows how; "+
-				"or put the others back into the policy: selectors: [%[2]s]; 'dkimbot rollback --domain %[1]s' cancels the move",
-				v.Want.Name, strings.Join(known, ", ")))
+	if s := MovedSince(j); s != "" {
+		return follow.StaleMove(v.Want, s, v.underRoles())
 	}
-	return fault.Refuse(codes.SelectorsChanged,
-		fmt.Sprintf("dkimbot manages %s with the selectors %s, but the policy names %s", v.Want.Name,
-			strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),
-		fmt.Sprintf("put the old selectors back into the policy: selectors: [%s]; "+
-			"or move the domain to the new ones: 'dkimbot rotate --domain %s --change-selectors --dry-run' shows how",
-			strings.Join(known, ", "), v.Want.Name))
+	return follow.SelectorsChanged(v.Want, v.Have, v.underRoles())
 }
+
+// MovedSince returns a selector that the policy names and the state does not know, and that a signer signs with; "" for
+// none. Then the state is older than a move to it.
+func MovedSince(j *Judge) string {
+	i := slices.IndexFunc(j.Want.Signers, func(name string) bool { return MovedOn(j, name) })
+	if i < 0 {
+		return ""
+	}
+	return j.Seen.Signers[j.Want.Signers[i]].Ref.Selector
+}
+
+// MovedOn reports whether a signer signs with such a selector, and its mail verifies.
+func MovedOn(j *Judge, signer string) bool { return follow.Ahead(j.Have, j.named, j.Seen, signer) }
 
 // rotation returns the command by which a person has signers leave the active selector, and for which others they leave
 // it. Where the policy names other selectors, a rotation to the standby is refused.
 func rotation(j *Judge, standby string) (command, to string) {
 	command = "dkimbot rotate --domain " + j.Want.Name
-	if !j.moves {
+	if j.named == nil {
 		return command, standby
 	}
 	return command + " --change-selectors", "the selectors that its policy names"
@@ -83,7 +82,7 @@ func (v *view) UnderManagement() bool { return len(v.Have.Selectors) == 2 }
 // others than those that the configuration names by now: what stands in DNS under
 // the old names has to be looked after until they are put back.
 func Managing(d rotate.Domain, have rotate.State) rotate.Domain {
-	if have.Phase != "" && NewJudge(time.Time{}, d, have, rotate.Observation{}).moves {
+	if have.Phase != "" && NewJudge(time.Time{}, d, have, rotate.Observation{}).named != nil {
 		d.Policy.Selectors = follow.SelectorPair(have)
 	}
 	return d

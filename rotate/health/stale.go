@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // Stale reports whether the state is older than what stands at a selector: DNS shows
@@ -40,14 +41,7 @@ func (v *view) StaleState(s string) error {
 		fmt.Sprintf("the state of %s is older than DNS and the keystore: "+
 			"both hold key %s for %s, and the state does not know it",
 			v.Want.Name, dkim.ShortID(v.Seen.Selectors[s].KeyID), v.Name(s)),
-		"restore a newer copy of the state database; or "+Believe(v.Want.Name))
-}
-
-// Believe says how a person takes over what DNS and the keystore hold.
-func Believe(domain string) string {
-	command := "dkimbot adopt --domain " + domain + " --from-keystore"
-	return "adopt what DNS and the keystore hold: '" + command + " --dry-run' shows the result, '" +
-		command + "' does it"
+		"restore a newer copy of the state database; or "+follow.Believe(v.Want.Name))
 }
 
 // Superseded reports whether the keystore holds a key that the state does not know, and not

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -21,7 +22,7 @@ type view struct {
 
 	Shared bool // both selectors' names lead to one record
 
-	moves bool // the policy names other selectors than those under management
+	named []string // the policy's selectors, where others are under management
 }
 
 // Judge says what may be done in view of that, and what may not.
@@ -38,7 +39,9 @@ func New(now time.Time, want rotate.Domain, have rotate.State, seen rotate.Obser
 // NewJudge returns the judge of a domain.
 func NewJudge(now time.Time, want rotate.Domain, have rotate.State, seen rotate.Observation) *Judge {
 	j := &Judge{view{Now: now, Want: want, Have: have, Seen: seen}}
-	j.moves = have.Phase != rotate.New && have.Released == nil && !j.KnowsSelectors() && j.UnderManagement()
+	if have.Phase != rotate.New && have.Released == nil && !j.KnowsSelectors() && j.UnderManagement() {
+		j.named = slices.Clone(want.Policy.Selectors[:])
+	}
 	return j
 }
 

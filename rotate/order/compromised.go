@@ -24,6 +24,10 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 		return nil, err
 	}
 	selectors := o.Selectors
+	unknown := func(s string) bool { return rotate.SelectorAt(p.Have, s) == nil }
+	if p.since != nil && (len(selectors) == 0 || slices.ContainsFunc(selectors, unknown)) {
+		return nil, p.since // it does not say which key is meant
+	}
 	if err := p.outdated(o); err != nil {
 		return nil, err
 	}

@@ -17,12 +17,13 @@ import (
 // order is what is known of a domain when a person instructs.
 type order struct {
 	health.Check
-	req rotate.Request
+	req   rotate.Request
+	since error // the state is older than a move of the domain to other selectors
 }
 
 func newOrder(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
 	seen rotate.Observation) *order {
-	return &order{health.New(now, want, have, seen), req}
+	return &order{health.New(now, want, have, seen), req, nil}
 }
 
 // Apply returns st as the request's instruction leaves it, and the events that say so;
@@ -32,12 +33,15 @@ func Apply(now time.Time, want rotate.Domain, req rotate.Request, st rotate.Stat
 	if req.Instruction == nil {
 		return st, nil, nil
 	}
-	changed := rotate.CopyState(st)
+	changed, since := rotate.CopyState(st), newOrder(now, want, req, st, seen)
 	switch req.Instruction.(type) {
 	case rotate.Rollback, rotate.Compromised: // they are obeyed whatever selectors the policy names by now
 		want = health.Managing(want, st)
 	}
 	p := newOrder(now, want, req, st, seen)
+	if health.MovedSince(&since.Judge) != "" {
+		p.since = since.SelectorsChanged()
+	}
 	changed.Next = nil
 	events, err := give(p, req.Instruction, &changed)
 	if err != nil {

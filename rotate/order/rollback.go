@@ -18,6 +18,9 @@ import (
 
 // giveRollback notes which signers are sent back, and enters the phase in which they go.
 func giveRollback(p *order, o rotate.Rollback, st *rotate.State) ([]rotate.Event, error) {
+	if p.since != nil {
+		return nil, p.since
+	}
 	signers, err := p.chosen(o.Signers)
 	if err != nil {
 		return nil, err

@@ -184,8 +184,8 @@ func TestSentBackAreUnsure(t *testing.T) {
 	}
 }
 
-// TestMoveByAnOlderState: where a restored state does not know of a move to other selectors, the move is refused, and no
-// adoption is named: that is refused to a domain which the state knows (I12).
+// TestMoveByAnOlderState: where a restored state does not know of a move to other selectors, the move is refused, and what
+// leads out is named (I12).
 func TestMoveByAnOlderState(t *testing.T) {
 	s := plantest.Ready()
 	s.Want.Policy.Selectors = [2]string{"a", "b"}
@@ -197,8 +197,35 @@ func TestMoveByAnOlderState(t *testing.T) {
 	}
 	stop := plan.Plan(s.Now, s.Want.Domain, rotate.Request{}, st, s.Seen).Stop
 	if fault.CodeOf(stop) != codes.LostState || !strings.Contains(fault.HintOf(stop), "selectors: [s1, s2]") ||
-		strings.Contains(fault.HintOf(stop), "adopt") {
+		!strings.Contains(fault.HintOf(stop), "adopt --domain example.com --from-keystore'") {
 		t.Errorf("%v; hint: %s", stop, fault.HintOf(stop))
 	}
 	faulttest.Shown(t, stop)
+}
+
+// TestOrdersByAStateFromBeforeAMove: a state that is older than a move, at whose selectors signers sign, does not say which
+// key is meant by a report, nor where to go back to; a key that it knows and that is named is reported (I12).
+func TestOrdersByAStateFromBeforeAMove(t *testing.T) {
+	for title, c := range map[string]struct {
+		o       rotate.Instruction
+		refused bool
+	}{
+		"a rollback":              {rotate.Rollback{}, true},
+		"a report":                {rotate.Compromised{}, true},
+		"of a key after it":       {rotate.Compromised{Selectors: []string{"a"}}, true},
+		"of a key from before":    {rotate.Compromised{Selectors: []string{"s2"}}, false},
+		"of one before and one a": {rotate.Compromised{Selectors: []string{"a", "s2"}}, true},
+	} {
+		for _, ahead := range []bool{true, false} {
+			s := plantest.Ready()
+			s.Want.Policy.Selectors = [2]string{"a", "b"}
+			s.Drift("a", plantest.Keys()[3].ID(), "mx2")
+			s.Seen.Left = map[string]rotate.RecordSeen{"a": {Sight: rotate.Sight{Complete: ahead,
+				Values: []string{plantest.Record(plantest.Keys()[3])}}}}
+			_, _, err := ordered(s, c.o)
+			if stale := fault.CodeOf(err) == codes.StaleState; stale != (c.refused && ahead) {
+				t.Errorf("%s, ahead: %t: %v", title, ahead, err)
+			}
+		}
+	}
 }

@@ -37,6 +37,10 @@ func (p *planner) sensible() bool {
 			return false
 		}
 		p.note("", p.SelectorsChanged())
+		if health.MovedSince(&p.Judge) != "" && p.Have.Phase != rotate.Ready && !p.Have.Emergency() {
+			p.stop(p.SelectorsChanged()) // no signer is switched by it
+			return false
+		}
 		p.Want.Policy.Selectors = follow.SelectorPair(p.Have)
 	}
 	p.note("", follow.Misnamed(p.Want, p.Have))

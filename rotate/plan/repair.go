@@ -138,12 +138,14 @@ func signAnyhow(d *draft, drifted []string, why rotate.Reason) {
 }
 
 // betterOff reports whether a signer stays where it is until there is a good key: the active one is compromised, and
-// its mail verifies by a selector that the domain had earlier, or that is not dkimbot's.
+// its mail verifies by a selector that the domain had earlier, or that is not dkimbot's. It also stays where it came to
+// by a move that the state is too old to know.
 func (d *draft) betterOff(signer string) bool {
 	seen := d.Seen.Signers[signer]
 	left := rotate.SelectorAt(d.Have, seen.Ref.Selector)
 	ordered := left != nil && left.Key != nil && left.Key.RevokeNow
-	return d.Have.Leaked(d.Have.Active) && seen.Err == nil && d.Have.Selectors[seen.Ref.Selector] == nil && !ordered &&
+	return health.MovedOn(&d.Judge, signer) || d.Have.Leaked(d.Have.Active) && seen.Err == nil &&
+		d.Have.Selectors[seen.Ref.Selector] == nil && !ordered &&
 		d.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID) == rotate.Verifies
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -55,6 +56,48 @@ func TestSupersededThoughSilent(t *testing.T) {
 			func(step rotate.Step) bool { return step.Kind == rotate.Publish && step.Selector == "s1" })
 		if published == silent {
 			t.Errorf("I4: the signer is silent: %t; the key that the keystore does not hold is published: %t", silent, published)
+		}
+	}
+}
+
+// TestStateFromBeforeAMove: where a signer signs with a selector that the policy names and the state does not know, so
+// that mail verifies, the state is older than the move: the signer is not taken back, and the plan says so. One that
+// does not sign is given the old key (I1, I12).
+func TestStateFromBeforeAMove(t *testing.T) {
+	for title, c := range map[string]struct {
+		change func(*scene)
+		stale  bool
+		moved  []string // are given a key
+	}{
+		"all sign with it":           {func(*scene) {}, true, nil},
+		"one was built again":        {func(s *scene) { s.Drift("", "", "mx2") }, true, []string{"mx2"}},
+		"its mail fails":             {func(s *scene) { s.Seen.Left["a"] = rotate.RecordSeen{Sight: rotate.Sight{Complete: true}} }, false, []string{"mx1", "mx2"}},
+		"the policy names no others": {func(s *scene) { s.Want.Policy.Selectors = [2]string{"s1", "s2"} }, false, []string{"mx1", "mx2"}},
+		"it was the domain's before": {func(s *scene) { s.Have.Earlier = rotate.Earlier{"a": {}} }, false, []string{"mx1", "mx2"}},
+		"amid a switch": {func(s *scene) {
+			s.Have.Enter(rotate.Switching)
+			s.Have.Target = "s2"
+		}, true, nil},
+		"amid a drain": {func(s *scene) { s.Have.Enter(rotate.Draining); s.Have.Draining = "s2" }, true, nil},
+	} {
+		s := plantest.Ready()
+		s.Want.Policy.Selectors = [2]string{"a", "b"}
+		s.Drift("a", plantest.Keys()[3].ID(), "mx1", "mx2")
+		s.Seen.Left = map[string]rotate.RecordSeen{"a": {Sight: rotate.Sight{Complete: true,
+			Values: []string{plantest.Record(plantest.Keys()[3])}}}}
+		c.change(s)
+		p := s.Plan()
+		if stale := fault.CodeOf(p.Stop) == codes.StaleState; stale != c.stale {
+			t.Errorf("%s: %v", title, p.Stop)
+		}
+		var moved []string
+		for _, step := range p.Steps {
+			if step.Kind == rotate.Activate {
+				moved = append(moved, step.Signer)
+			}
+		}
+		if !slices.Equal(moved, c.moved) {
+			t.Errorf("%s: %q are given a key", title, moved)
 		}
 	}
 }

@@ -151,7 +151,7 @@ var arrows = map[string][]string{
 		"rotate/follow", "rotate/health", "rotate/shown", "rotate/wayout"},
 	"rotate/observe": {"rotate", "rotate/batch", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/health",
 		"rotate/ports"},
-	"rotate/adoption": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
+	"rotate/adoption": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/follow", "rotate/health", "rotate/plan"},
 	"rotate/forecast": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/health",
 		"rotate/plan", "rotate/shown"},
 	"rotate/keyring":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports"},
