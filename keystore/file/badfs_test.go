@@ -79,7 +79,7 @@ func full(t *testing.T, dir string) {
 	wantFiles(t, filepath.Join(dir, "example.com/s1"), "1.pem")
 	wantFiles(t, filepath.Join(dir, "example.net/s1"))
 
-	// A key can be destroyed all the same (I5): to overwrite it takes no space.
+	// A key can still be destroyed (I5): to overwrite it takes no space.
 	destroyedFor(t, s, dir, key)
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 	case errors.Is(err, errExpires):
 		f.Hint = fmt.Sprintf("set delete_version_after to 0s (vault write %s/config delete_version_after=0s; "+
 			"vault kv metadata put -delete-version-after=0s %s); "+
-			"a version that is there already goes all the same: rotate, so that a fresh key takes its place", s.cfg.Mount, at)
+			"versions that exist already are deleted in any case: rotate, so that fresh keys take their place", s.cfg.Mount, at)
 	case errors.As(err, &mount):
 		f.Code = codes.VaultMount
 		f.Hint = s.mountHint()

@@ -131,7 +131,7 @@ func TestRevokedWhereNoneSigns(t *testing.T) {
 
 // TestBothCompromisedWhileNew: where both keys of a new domain are compromised, the one that no signer says it signs with
 // is revoked, so that it can be made again, also when a signer is not sure to have left it: none is brought to the other
-// one to confirm it, and both would stay for good. Mail goes on by the other one (I2).
+// one to confirm it, and both would stay for good. Mail is signed with the other one meanwhile (I2).
 func TestBothCompromisedWhileNew(t *testing.T) {
 	for title, tt := range map[string]struct {
 		change func(*scene)

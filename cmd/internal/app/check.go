@@ -216,7 +216,7 @@ func (a *App) checkDNS(ctx context.Context, domains []rotate.Domain) ([]prefligh
 }
 
 // lookAll looks up all selectors of a domain at once, so that the zone of each is known where servers of one DNS
-// account are silent: the others are asked all the same. The error is that of the first selector with one.
+// account are silent: the others are asked, too. The error is that of the first selector with one.
 func lookAll(ctx context.Context, look looker, d rotate.Domain) (map[dkim.Name]rotate.Sight, error) {
 	all := d.Policy.Selectors
 	sights, errs := make([]rotate.Sight, len(all)), make([]error, len(all))

@@ -19,7 +19,7 @@ var plainProgram = "dkimbot"
 type withPlain struct{ *testing.M }
 
 func (m withPlain) Run() int {
-	// Tests that are started with nohup start programs that hear of a terminal that goes away all the same: a
+	// Tests that are started with nohup start programs that still hear of a terminal that goes away: a
 	// program inherits what is ignored, and not what is waited for.
 	if signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
