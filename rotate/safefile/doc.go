@@ -31,6 +31,9 @@ type Refused struct {
 // Error names the path and what stands there.
 func (r *Refused) Error() string { return r.Path + " " + r.Found }
 
+// IsRefused reports whether err, or an error in it, is a *Refused.
+func IsRefused(err error) bool { return errors.As(err, new(*Refused)) }
+
 // Remedy returns the way out that err, or an error in it, names; otherwise "".
 func Remedy(err error) string {
 	if r := (*Refused)(nil); errors.As(err, &r) {

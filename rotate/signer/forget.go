@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -53,7 +54,7 @@ func ForgetFiles(store *keyfiles.Store, keys []dkim.Ref, named Named) error {
 	failed := map[string]error{}
 	for _, ref := range keys {
 		err := CheckForgotten(ref, store.Signer)
-		if err == nil && named.Files[store.File(ref)] {
+		if err == nil && slices.ContainsFunc(store.Files(ref), func(file string) bool { return named.Files[file] }) {
 			err = fault.Refuse(codes.KeyInUse, Forgetting(ref, store.Signer)+": "+named.Table+" names its file",
 				ReplaceFirst(named.Place))
 		}

@@ -62,7 +62,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 // daemon, too.
 func (s *Signer) keepOthers(ctx context.Context, t *tables, b *signer.Batch) (err error) {
 	t.silent, err = s.Keep(ctx, b, signer.Files{Text: t.texts(), Say: func(ref dkim.Ref) bool { return s.says(t, ref) },
-		Keys: func(ref dkim.Ref) []string { return []string{s.store.File(ref)} }},
+		Keys: func(ref dkim.Ref) []string { return s.store.Files(ref) }},
 		func(domains []string) map[string]dkim.Ref {
 			active, _ := s.Active(ctx, domains) // one that does not answer has nothing to lose
 			return active

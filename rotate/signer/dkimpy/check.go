@@ -3,7 +3,6 @@ package dkimpy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -21,8 +20,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			return signer.Partial(s.screenTables(domains))
 		}},
 		{What: "key_dir " + s.cfg.KeyDir, Domains: domains, Ask: func(context.Context) error {
-			failed, _ := s.store.Screen(domains, nil)
-			return signer.Partial(failed, len(domains))
+			return signer.Partial(s.store.Screen(domains), len(domains))
 		}},
 		{What: "the milter at " + s.cfg.Milter, Domains: domains, Ask: func(ctx context.Context) error {
 			if _, err := s.Active(ctx, domains); err != nil {
@@ -54,7 +52,6 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	}
 	b := signer.NewBatch(s.cfg.Name, nil, nil)
 	var domains []string
-	var keys []dkim.Ref
 	for _, k := range next {
 		domains = append(domains, k.Domain)
 		if k.Name.Check() != nil {
@@ -64,23 +61,14 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 		if t != nil {
 			err = s.clash(t, k.Name)
 		}
-		if k.Ref().KeyID != "" {
-			if err == nil {
-				err = s.checkKey(k)
-			}
-			keys = append(keys, k.Ref())
+		if k.Ref().KeyID != "" && err == nil {
+			err = s.checkKey(k)
 		}
 		if err != nil {
 			b.Fail(k.Name, err)
 		}
 	}
-	failed, only := s.store.Screen(domains, keys)
-	for _, ref := range keys {
-		if err := only[ref.Domain]; err != nil {
-			b.Fail(ref.Name, fmt.Errorf("%s: %w", b.What(ref.Name), err))
-		}
-	}
-	return b.Failed, signer.Partial(failed, len(domains))
+	return b.Failed, signer.Partial(s.store.Screen(domains), len(domains))
 }
 
 // look reads the tables as they are; there are none where a directory of theirs is yet to be made.

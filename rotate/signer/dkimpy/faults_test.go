@@ -149,7 +149,6 @@ func TestPlanted(t *testing.T) {
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
 	for what, link := range map[string]func(s *Signer) string{
 		"domain's directory": func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, "a.example") },
-		"key file":           func(s *Signer) string { return s.store.File(key.Ref()) },
 		"table":              func(s *Signer) string { return s.cfg.KeyTable },
 		"lock":               func(s *Signer) string { return s.cfg.SigningTable + ".dkimbot-lock" },
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -73,7 +74,7 @@ func (s *Signer) release(t *tables, keys []dkim.Ref) map[string]error {
 		switch err := signer.CheckForgotten(ref, s.cfg.Name); {
 		case err != nil:
 			failed[ref.Domain] = err
-		case used[name(ref)] || foreign[s.store.File(ref)]:
+		case used[name(ref)] || slices.ContainsFunc(s.store.Files(ref), func(file string) bool { return foreign[file] }):
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, signer.Forgetting(ref, s.cfg.Name)+": tables of the signer use it",
 				signer.ReplaceFirst("its line in the SigningTable"))
 		}

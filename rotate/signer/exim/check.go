@@ -3,7 +3,6 @@ package exim
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -33,8 +32,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	}
 }
 
-// Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key. It takes
-// no lock and makes nothing.
+// Screen returns what Activate would refuse, whichever key follows. It takes no lock and makes nothing.
 func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if len(next) == 0 || ctx.Err() != nil {
 		return nil, nil
@@ -42,21 +40,11 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	if err := s.screenTable(); err != nil {
 		return nil, err
 	}
-	b := signer.NewBatch(s.cfg.Name, nil, nil)
 	var domains []string
-	var keys []dkim.Ref
 	for _, k := range next {
-		if domains = append(domains, k.Domain); k.Name.Check() == nil && k.Ref().KeyID != "" {
-			keys = append(keys, k.Ref())
-		}
+		domains = append(domains, k.Domain)
 	}
-	failed, only := s.screenKeys(domains, keys)
-	for _, ref := range keys {
-		if err := only[ref.Domain]; err != nil {
-			b.Fail(ref.Name, fmt.Errorf("%s: %w", b.What(ref.Name), err))
-		}
-	}
-	return b.Failed, signer.Partial(failed, len(domains))
+	return nil, signer.Partial(s.screenKeyDir(domains), len(domains))
 }
 
 func (s *Signer) screenTable() error {
@@ -72,18 +60,13 @@ func (s *Signer) screenTable() error {
 }
 
 func (s *Signer) screenKeyDir(domains []string) map[string]error {
-	failed, _ := s.screenKeys(domains, nil)
-	return failed
-}
-
-func (s *Signer) screenKeys(domains []string, keys []dkim.Ref) (failed, each map[string]error) {
 	err := s.store.KnowsReader(nameReader)
 	if err == nil {
-		return s.store.Screen(domains, keys)
+		return s.store.Screen(domains)
 	}
-	failed = map[string]error{}
+	failed := map[string]error{}
 	for _, domain := range domains {
 		failed[domain] = err
 	}
-	return failed, nil
+	return failed
 }

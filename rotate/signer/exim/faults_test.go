@@ -3,7 +3,6 @@ package exim
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,38 +72,6 @@ func TestRefusedFirst(t *testing.T) {
 	}
 }
 
-// TestAnotherKeyFile: what stands in the place of the key that follows is found before the switch, by the key's
-// record alone, and stops no other key; nothing is overwritten (I6, I11).
-func TestAnotherKeyFile(t *testing.T) {
-	e := signertest.StartExim(t)
-	s := newSigner(t, e, nil)
-	k := signertest.Keys(t, 2)
-	first, next := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
-	if err := s.Activate(t.Context(), []dkim.SigningKey{first}); err != nil {
-		t.Fatal(err)
-	}
-	path := s.store.File(next.Ref())
-	if err := os.WriteFile(path, []byte("somebody else's"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range []dkim.SigningKey{first, next} {
-		each, whichever := s.Screen(t.Context(), []dkim.SigningKey{
-			{Name: key.Name, Record: dkim.NewRecord(key.Key.Public(), "").String()}})
-		if whichever != nil || (key.Selector == "s2") != (each["a.example"] != nil) {
-			t.Errorf("%s: %v, %v", key.Selector, whichever, each)
-		}
-		err := s.Activate(t.Context(), []dkim.SigningKey{key})
-		if fmt.Sprint(err) != fmt.Sprint(each["a.example"]) {
-			t.Errorf("the switch to %s: %v; foreseen was %v", key.Selector, err, each)
-		} else if err != nil {
-			signertest.WantCode(t, err, "foreign-key-file", path)
-		}
-	}
-	if read(t, path) != "somebody else's" {
-		t.Error("the file was overwritten")
-	}
-}
-
 // TestWritersAtOnce: another program that writes the table, or a process that hangs, is named (I8, I10).
 func TestWritersAtOnce(t *testing.T) {
 	e := signertest.StartExim(t)
@@ -137,7 +104,6 @@ func TestPlanted(t *testing.T) {
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
 	for what, link := range map[string]func(s *Signer) string{
 		"domain's directory": func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, "a.example") },
-		"key file":           func(s *Signer) string { return s.store.File(key.Ref()) },
 		"table":              func(s *Signer) string { return s.cfg.Table },
 		"lock":               func(s *Signer) string { return s.cfg.Table + ".dkimbot-lock" },
 	} {

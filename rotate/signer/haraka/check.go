@@ -62,8 +62,7 @@ func (s *Signer) screenFile() error {
 func (s *Signer) screenDirs(domains []string) map[string]error {
 	err := s.knowsReader()
 	if err == nil {
-		failed, _ := s.store.Screen(domains, nil)
-		return failed
+		return s.store.Screen(domains)
 	}
 	failed := map[string]error{}
 	for _, domain := range domains {

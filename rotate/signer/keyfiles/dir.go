@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -23,30 +21,6 @@ type Dir struct {
 	store  *Store
 	owner  Owner
 	daemon Account
-}
-
-// Put makes sure that the key's file is there, with this content, owner and
-// mode, durably. It reports whether it wrote anything. A file that holds
-// another key is left alone (I6).
-func (d *Dir) Put(key dkim.SigningKey) (wrote bool, err error) {
-	dir, err := d.openDomain(key.Domain)
-	if err != nil {
-		return false, err
-	}
-	defer dir.Close()
-	file := Place{dir, path.Base(name(key.Ref()))}
-	f, err := file.Open(file.Name, maxKey)
-	switch {
-	case err == nil:
-		defer f.Close()
-		return false, d.correct(f, key)
-	case !errors.Is(err, fs.ErrNotExist):
-		return false, d.store.Fault("read key file "+file.Full(), err)
-	}
-	if err := d.store.write(file, d.store.text(key.Key), d.owner.as(0o600), time.Time{}); err != nil {
-		return false, d.store.Fault("write key file "+file.Full(), err)
-	}
-	return true, nil
 }
 
 // MakeDomain makes a domain's directory, for a program that takes its being there for a sign.
@@ -122,18 +96,9 @@ func (d *Dir) foreignLink(domain string, err error) error {
 	return &safefile.Refused{Path: d.full(domain), Found: found, Remedy: "move it away"}
 }
 
-// correct checks a key file that was there and gives it the owner and mode that it needs:
-// the file that was read, whatever stands at its name by then.
-func (d *Dir) correct(f *os.File, key dkim.SigningKey) error {
-	if err := d.mayServe(f, d.store.text(key.Key), key.Key.ID()); err != nil {
-		return err
-	}
-	return d.give(f)
-}
-
 // give gives a key file that was there the owner and mode that it needs.
 func (d *Dir) give(f *os.File) error {
-	if err := d.mayGive(f); err != nil {
+	if err := d.store.mayGive(f, d.owner); err != nil {
 		return err
 	}
 	if err := d.owner.as(0o600).Apply(f); err != nil {
@@ -142,32 +107,18 @@ func (d *Dir) give(f *os.File) error {
 	return nil
 }
 
-// mayServe refuses a file that is not the key's (I6), or could not be corrected without changing another name's.
-func (d *Dir) mayServe(f *os.File, want []byte, id string) error {
-	what := "write key file " + f.Name()
-	had, err := safefile.ReadAll(f, maxKey)
-	if err != nil {
-		return d.store.Fault(what, err)
-	}
-	if !d.store.holds(had, want, id) {
-		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
-			Err: errors.New("another file stands there"), Hint: "move it away if nothing uses it"}
-	}
-	return d.mayGive(f)
-}
-
 // mayGive refuses a file whose owner and mode could not be corrected without changing another name's.
-func (d *Dir) mayGive(f *os.File) error {
+func (s *Store) mayGive(f *os.File, o Owner) error {
 	what := "write key file " + f.Name()
 	info, err := safefile.Stat(f)
 	if err != nil {
-		return d.store.Fault(what, err)
+		return s.Fault(what, err)
 	}
-	as := d.owner.as(0o600)
+	as := o.as(0o600)
 	if info.Links != 1 && (info.Mode.Perm() != as.Mode || info.UID != as.UID || info.GID != as.GID) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that %s needs",
-				info.Links, d.store.Program), Hint: "give it one name without a moment in which it is missing: cp -p FILE FILE.copy && mv FILE.copy FILE"}
+				info.Links, s.Program), Hint: "give it one name without a moment in which it is missing: cp -p FILE FILE.copy && mv FILE.copy FILE"}
 	}
 	return nil
 }
@@ -183,23 +134,4 @@ func (d *Dir) screen(domain string) error {
 	}
 	defer sub.Close()
 	return d.fit(domain, sub)
-}
-
-// screenKey foresees that the file of just this key would not be taken.
-func (d *Dir) screenKey(ref dkim.Ref) error {
-	sub, err := d.Sub(ref.Domain)
-	if err != nil {
-		return nil // made then; or reported for the whole domain
-	}
-	defer sub.Close()
-	file := Place{sub, path.Base(name(ref))}
-	f, err := file.Open(file.Name, maxKey)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return d.store.Fault("read key file "+file.Full(), err)
-	}
-	defer f.Close()
-	return d.mayServe(f, nil, ref.KeyID)
 }

@@ -1,6 +1,7 @@
 package keyfiles
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,7 @@ import (
 type Held struct {
 	KeyID    string // "" for no key
 	Modified time.Time
+	Fits     bool // the file can get the owner and mode that it needs
 }
 
 // Holds returns what stands at a name in the key directory; there is false when nothing does.
@@ -43,7 +45,7 @@ func (d *Dir) held(f *os.File) (h Held, err error) {
 	if err != nil {
 		return h, d.store.Fault("read key file "+f.Name(), err)
 	}
-	return Held{KeyID: KeyIDIn(data), Modified: info.ModTime()}, nil
+	return Held{KeyID: KeyIDIn(data), Modified: info.ModTime(), Fits: d.store.mayGive(f, d.owner) == nil}, nil
 }
 
 // PublicIn returns the public half of the key that a file's text is, zero for none. A weak key has one, too: a program
@@ -105,6 +107,38 @@ func (d *Dir) PutNamed(name string, key dkim.SigningKey, text []byte, modified t
 	return nil
 }
 
+// asideMark parts a name from what follows it where a file was put aside.
+const asideMark = ".aside-"
+
+// Asides returns the names of what PutAside has put aside, and what a crash has kept it from putting in place, by the
+// name that they are beside.
+func (d *Dir) Asides() (map[string][]string, error) {
+	entries, err := d.Entries()
+	if err != nil {
+		return nil, d.store.Fault("read key_dir "+d.Path(), err)
+	}
+	out := map[string][]string{}
+	for _, e := range entries {
+		if name, _, is := strings.Cut(e.Name(), asideMark); is {
+			out[name] = append(out[name], e.Name())
+		}
+	}
+	return out, nil
+}
+
+// PutAside is PutNamed whatever stands there: that gets another name beside, and is not changed otherwise. Who calls it
+// knows that no mail is signed with it. The program's user can so not keep a key from its place.
+func (d *Dir) PutAside(name string, key dkim.SigningKey, text []byte, modified time.Time) error {
+	other := name + asideMark + strings.ToLower(rand.Text()[:12])
+	if err := d.store.write(Place{d.Dir, other}, text, d.owner.as(0o600), modified); err != nil {
+		return d.store.Fault("write key file "+d.full(other), err)
+	}
+	if err := d.Exchange(other, name); err != nil {
+		return d.store.Fault("write key file "+d.full(name), err)
+	}
+	return nil
+}
+
 // Foreign is the fault of a key file that dkimbot did not write, where it is to write one.
 func (d *Dir) Foreign(name string) error {
 	return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: "write key file " + d.full(name),
@@ -113,10 +147,13 @@ func (d *Dir) Foreign(name string) error {
 			d.full(name))}
 }
 
-// RemoveNamed removes the file of this name if it holds that key.
+// RemoveNamed removes the file of this name if it holds that key. What is not a regular file holds none.
 func (d *Dir) RemoveNamed(name, keyID string) error {
 	had, there, err := d.Holds(name)
-	if err != nil || !there || had.KeyID != keyID {
+	if safefile.IsRefused(err) || err == nil && (!there || had.KeyID != keyID) {
+		return nil // not the key's
+	}
+	if err != nil {
 		return err
 	}
 	if err := d.Remove(name); err != nil {
@@ -133,7 +170,7 @@ func (d *Dir) Tidy(ending string) error {
 		return d.store.Fault("tidy key_dir "+d.Path(), err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ending+".new-") {
+		if strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ending+".new-") && e.Type().IsRegular() {
 			if err := d.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return d.store.Fault("tidy key_dir "+d.Path(), err)
 			}

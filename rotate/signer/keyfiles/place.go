@@ -128,7 +128,7 @@ func (s *Store) ReplaceSecret(p Place, data []byte) error {
 // Tidy removes unfinished copies that a crash has left of what ReplaceSecret was to write. No other process may be
 // writing there.
 func (s *Store) Tidy(p Place) error {
-	if err := removeLeft(p.Dir, p.Name); err != nil {
+	if err := removeLeft(p.Dir, func(name string) bool { return name == p.Name }); err != nil {
 		return s.Fault("tidy "+p.Path(), err)
 	}
 	return nil

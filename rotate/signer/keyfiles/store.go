@@ -4,14 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -41,18 +39,6 @@ func (s *Store) step(operation string) error {
 	}
 	return s.Step(operation)
 }
-
-// ending is that of the files' names.
-const ending = ".private"
-
-// name returns where a key lives below the key directory. The key id in
-// it makes a new key a new file.
-func name(ref dkim.Ref) string {
-	return path.Join(ref.Domain, ref.Selector+"-"+ref.KeyID[:8]+ending)
-}
-
-// File returns the path of a key's file.
-func (s *Store) File(ref dkim.Ref) string { return filepath.Join(s.Path, name(ref)) }
 
 // Kept returns the files that stand in the key directory for a selector, whatever keys they hold.
 func (s *Store) Kept(n dkim.Name) (out []string) {
@@ -117,15 +103,14 @@ func (s *Store) makeDir(o Owner) (*safefile.Dir, error) {
 	return up.Mkdir(name, o.as(0o700))
 }
 
-// Screen foresees, for each domain, that Put would refuse any key; and what it would refuse of just these keys, at
-// most one of a domain. It makes nothing.
-func (s *Store) Screen(domains []string, keys []dkim.Ref) (failed, each map[string]error) {
-	failed, each = map[string]error{}, map[string]error{}
+// Screen foresees, for each domain, that Put would refuse any key. It makes nothing.
+func (s *Store) Screen(domains []string) map[string]error {
+	failed := map[string]error{}
 	d, err := s.Look()
 	if d != nil {
 		defer d.Close()
 	} else if err == nil {
-		return nil, nil
+		return nil
 	}
 	for _, domain := range domains {
 		of := err
@@ -136,14 +121,7 @@ func (s *Store) Screen(domains []string, keys []dkim.Ref) (failed, each map[stri
 			failed[domain] = of
 		}
 	}
-	for _, ref := range keys {
-		if failed[ref.Domain] == nil && err == nil {
-			if err := d.screenKey(ref); err != nil {
-				each[ref.Domain] = err
-			}
-		}
-	}
-	return failed, each
+	return failed
 }
 
 // Look opens the key directory as it is; there is none, and no error, where it is yet to be made.
@@ -185,54 +163,4 @@ func ReadKey(path string) ([]byte, error) {
 		path = real
 	}
 	return safefile.Read(path, maxKey)
-}
-
-// Remove removes a key's file if it holds that key, and what a crash may have
-// left beside it. root is the open key directory.
-func (s *Store) Remove(root *safefile.Dir, ref dkim.Ref) error {
-	what := "remove key file " + s.File(ref)
-	dir, err := root.Sub(ref.Domain)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return s.Fault(what, err)
-	}
-	defer dir.Close()
-	name := path.Base(name(ref))
-	if err := removeLeft(dir, name); err != nil {
-		return s.Fault(what, err)
-	}
-	data, err := dir.Read(name, maxKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return s.Fault(what, err)
-	}
-	if len(data) > 0 && !s.holds(data, nil, ref.KeyID) { // an empty one is no key of others
-		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
-			Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
-	}
-	if err := dir.Remove(name); err != nil {
-		return s.Fault(what, err)
-	}
-	return nil
-}
-
-// removeLeft removes unfinished copies of a key file, also an older version's.
-func removeLeft(dir *safefile.Dir, name string) error {
-	entries, err := dir.Entries()
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() != name+".new" && !strings.HasPrefix(e.Name(), "."+name+".new-") {
-			continue
-		}
-		if err := dir.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }

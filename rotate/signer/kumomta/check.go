@@ -3,7 +3,6 @@ package kumomta
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -32,8 +31,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	}
 	return append(out,
 		preflight.Question{What: "key_dir " + s.cfg.KeyDir, Domains: domains, Ask: func(context.Context) error {
-			failed, _ := s.screenKeys(domains, nil)
-			return signer.Partial(failed, len(domains))
+			return signer.Partial(s.screenKeyDir(domains), len(domains))
 		}},
 		preflight.Question{What: "right to write key files", Rights: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }})
@@ -49,19 +47,14 @@ func (s *Signer) unlisted() string {
 		") and list it last in dkim_sign:setup, as examples/kumomta says; until then a switch changes no mail"
 }
 
-// Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key. It takes
-// no lock and makes nothing.
+// Screen returns what Activate would refuse, whichever key follows. It takes no lock and makes nothing.
 func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if len(next) == 0 || ctx.Err() != nil {
 		return nil, nil
 	}
-	b := signer.NewBatch(s.cfg.Name, nil, nil)
 	var domains []string
-	var keys []dkim.Ref
 	for _, k := range next {
-		if domains = append(domains, k.Domain); k.Name.Check() == nil && k.Ref().KeyID != "" {
-			keys = append(keys, k.Ref())
-		}
+		domains = append(domains, k.Domain)
 	}
 	if err := s.screenFile(domains); err != nil {
 		return nil, err
@@ -69,13 +62,7 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	if s.cfg.Keys == inVault {
 		return nil, nil
 	}
-	failed, only := s.screenKeys(domains, keys)
-	for _, ref := range keys {
-		if err := only[ref.Domain]; err != nil {
-			b.Fail(ref.Name, fmt.Errorf("%s: %w", b.What(ref.Name), err))
-		}
-	}
-	return b.Failed, signer.Partial(failed, len(domains))
+	return nil, signer.Partial(s.screenKeyDir(domains), len(domains))
 }
 
 // screenFile refuses what KumoMTA would refuse, and the domains that clash.
@@ -100,14 +87,14 @@ func (s *Signer) screenFile(domains []string) error {
 	return signer.Partial(failed, len(domains))
 }
 
-func (s *Signer) screenKeys(domains []string, keys []dkim.Ref) (failed, each map[string]error) {
+func (s *Signer) screenKeyDir(domains []string) map[string]error {
 	err := s.knowsReader()
 	if err == nil {
-		return s.store.Screen(domains, keys)
+		return s.store.Screen(domains)
 	}
-	failed = map[string]error{}
+	failed := map[string]error{}
 	for _, domain := range domains {
 		failed[domain] = err
 	}
-	return failed, nil
+	return failed
 }

@@ -323,9 +323,8 @@ func TestAnswerDir(t *testing.T) {
 func TestPlanted(t *testing.T) {
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
 	for what, link := range map[string]func(s *Signer) string{
-		"key file": func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, "a.example_s1.1.key") },
-		"file":     func(s *Signer) string { return s.cfg.File },
-		"lock":     func(s *Signer) string { return s.cfg.File + ".dkimbot-lock" },
+		"file": func(s *Signer) string { return s.cfg.File },
+		"lock": func(s *Signer) string { return s.cfg.File + ".dkimbot-lock" },
 	} {
 		t.Run(what, func(t *testing.T) {
 			m := signertest.StartMaddy(t)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -61,7 +62,11 @@ func (s *Signer) place(dir *keyfiles.Dir, of numbers, n dkim.Name, keyID string)
 	for _, number := range of[n] {
 		e := s.at(n, number)
 		held, there, err := dir.Holds(filepath.Base(e.file(n.Domain)))
-		if err != nil || there && held.KeyID == keyID {
+		if safefile.IsRefused(err) { // no file, so not ours: it keeps the key from no other number
+			taken[number] = true
+			continue
+		}
+		if err != nil || there && held.KeyID == keyID && held.Fits {
 			return e, err
 		}
 		taken[number] = there

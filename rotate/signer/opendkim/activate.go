@@ -166,9 +166,9 @@ func (s *Signer) checkKey(k dkim.SigningKey) error {
 			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
 				"so that the switch can be proved"}
 	}
-	if n := len(s.keyPath(k.Ref())) + 2*len(k.String()) + 7; n > flatfile.MaxLine {
+	if n := len(s.keyPath(k.Ref())) + keyfiles.LongerName + 2*len(k.String()) + 7; n > flatfile.MaxLine {
 		return fault.Lasting(what,
-			fmt.Errorf("the KeyTable line would have %d octets; OpenDKIM reads %d", n, flatfile.MaxLine),
+			fmt.Errorf("the KeyTable line may get %d octets; OpenDKIM reads %d", n, flatfile.MaxLine),
 			"choose a shorter key_dir")
 	}
 	return nil
@@ -192,7 +192,10 @@ func (b *batch) writeKeys(ctx context.Context) error {
 		return err
 	}
 	for _, j := range b.jobs {
-		j.wrote = wrote[j.Domain]
+		made, tried := wrote[j.Domain]
+		if j.wrote = made; tried {
+			j.path = b.keyPath(j.Ref()) // another name than the usual one where something else stands there
+		}
 		if err := failed[j.Domain]; err != nil {
 			b.Fail(j.Name, fmt.Errorf("%s: %w", b.What(j.Name), err))
 		}
@@ -266,7 +269,7 @@ func (b *batch) writeTable(p keyfiles.Place, t table, differs func(*job) bool) e
 // daemon, too. What a daemon that can't be asked signs with is what its files say.
 func (b *batch) keepOthers(ctx context.Context) (err error) {
 	b.silent, err = b.Keep(ctx, b.Batch, signer.Files{Text: [][]byte{b.keyText, b.signText}, Say: b.says,
-		Keys: func(ref dkim.Ref) []string { return []string{b.keyPath(ref)} }},
+		Keys: func(ref dkim.Ref) []string { return b.store.Files(ref) }},
 		func(domains []string) map[string]dkim.Ref {
 			if b.socket.None() {
 				return nil

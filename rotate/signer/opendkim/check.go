@@ -3,7 +3,6 @@ package opendkim
 import (
 	"context"
 
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
@@ -49,19 +48,13 @@ func (s *Signer) mayWriteTables() error {
 
 // screenKeyDir foresees, for each domain, that OpenDKIM would not take a key file (I1).
 func (s *Signer) screenKeyDir(domains []string) map[string]error {
-	failed, _ := s.screenKeyFiles(domains, nil)
-	return failed
-}
-
-// screenKeyFiles does so, and what would be refused of just these keys.
-func (s *Signer) screenKeyFiles(domains []string, keys []dkim.Ref) (failed, each map[string]error) {
 	err := s.knowsReader()
 	if err == nil {
-		return s.store.Screen(domains, keys)
+		return s.store.Screen(domains)
 	}
-	failed = map[string]error{}
+	failed := map[string]error{}
 	for _, domain := range domains {
 		failed[domain] = err
 	}
-	return failed, nil
+	return failed
 }

@@ -78,7 +78,7 @@ func (b *batch) dropDead(keys []dkim.Ref) bool {
 		}
 	}
 	if !slices.ContainsFunc(keys, func(ref dkim.Ref) bool {
-		return dead[ref.Domain] && b.written(ref.Domain).Path == b.keyPath(ref)
+		return dead[ref.Domain] && slices.Contains(b.store.Files(ref), b.written(ref.Domain).Path)
 	}) {
 		return false
 	}
@@ -96,12 +96,12 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 			b.Failed[ref.Domain] = err
 			continue
 		}
-		file := b.keyPath(ref)
-		before := b.marker[ref.Domain]
-		inUse := foreignPaths[file] || before != nil && before.Path == file
+		files, before := b.store.Files(ref), b.marker[ref.Domain]
+		inUse := before != nil && slices.Contains(files, before.Path) ||
+			slices.ContainsFunc(files, func(file string) bool { return foreignPaths[file] })
 		var mine []string
 		for _, name := range b.own[ref.Domain] {
-			if e, _ := flatfile.ParseEntry(b.keyTab.Ours[name]); e.Path == file {
+			if e, _ := flatfile.ParseEntry(b.keyTab.Ours[name]); slices.Contains(files, e.Path) {
 				mine, inUse = append(mine, name), inUse || usedNames[name]
 			}
 		}
@@ -124,8 +124,10 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, error) {
 	held := map[string]dkim.Ref{}
 	for _, ref := range refs {
-		if _, err := os.Lstat(b.keyPath(ref)); err == nil {
-			held[ref.Domain] = ref
+		for _, file := range b.store.Files(ref) {
+			if _, err := os.Lstat(file); err == nil {
+				held[ref.Domain] = ref
+			}
 		}
 	}
 	if b.socket.None() || len(held) == 0 {

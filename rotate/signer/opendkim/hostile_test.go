@@ -96,7 +96,7 @@ func TestPlanted(t *testing.T) {
 		"key_dir.new":            {func(s *Signer) string { return s.cfg.KeyDir + ".new" }, true, true},
 		"key_dir":                {func(s *Signer) string { return s.cfg.KeyDir }, true, false},
 		"domain's directory":     {func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, "a.example") }, true, false},
-		"key file":               {func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, name) }, false, false},
+		"key file":               {func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, name) }, false, true},
 		"old temporary key file": {func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, name+".new") }, false, true},
 		"KeyTable":               {func(s *Signer) string { return s.keyTable }, false, false},
 		"SigningTable":           {func(s *Signer) string { return s.signTable }, false, false},

@@ -3,7 +3,6 @@ package opendkim
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -14,8 +13,8 @@ import (
 
 // Screen returns what Activate would refuse whichever key follows: tables that OpenDKIM can't read or load, that are
 // damaged or another signer's, a key directory that OpenDKIM would reject, a reload command that is missing; and for
-// just that key: one that OpenDKIM can't use, other people's lines that use the same entry or key, another file in
-// the key file's place. It takes no lock and makes nothing; where there are no tables yet, nothing is wrong with them.
+// just that key: one that OpenDKIM can't use, other people's lines that use the same entry or key. It takes no lock and
+// makes nothing; where there are no tables yet, nothing is wrong with them.
 func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if len(next) == 0 || ctx.Err() != nil {
 		return nil, nil
@@ -28,8 +27,11 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	if err := b.screenTables(); err != nil {
 		return nil, err
 	}
-	whichever = signer.Partial(b.screenFiles(next), len(next)) // notes in b.Failed what concerns one key
-	return b.Failed, whichever
+	domains := make([]string, len(next))
+	for i, k := range next {
+		domains[i] = k.Domain
+	}
+	return b.Failed, signer.Partial(s.screenKeyDir(domains), len(next))
 }
 
 // screenTables refuses tables that could not be read, loaded or replaced.
@@ -72,28 +74,6 @@ func (b *batch) takeOn(next []dkim.SigningKey) {
 		}
 		b.jobs = append(b.jobs, j)
 	}
-}
-
-// screenFiles notes for each key alone that another file stands in the place of its file, and returns what
-// stops any key of a domain.
-func (b *batch) screenFiles(next []dkim.SigningKey) map[string]error {
-	domains := make([]string, len(next))
-	for i, k := range next {
-		domains[i] = k.Domain
-	}
-	var keys []dkim.Ref
-	for _, j := range b.jobs {
-		if ref := j.Ref(); ref.KeyID != "" && j.path == b.keyPath(ref) {
-			keys = append(keys, ref)
-		}
-	}
-	failed, each := b.screenKeyFiles(domains, keys)
-	for _, j := range b.jobs {
-		if err := each[j.Domain]; err != nil {
-			b.Failed[j.Domain] = fmt.Errorf("%s: %w", b.What(j.Name), err)
-		}
-	}
-	return failed
 }
 
 // screenMissing refuses tables of which only one is there.

@@ -2,6 +2,7 @@ package maps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -91,7 +93,7 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 			}
 		}
 		held, _, err := dir.Holds(fileName(k.Name))
-		if err != nil {
+		if err != nil && !(safefile.IsRefused(err) && m.leaves(k.Name)) {
 			b.Fail(k.Name, err)
 			continue
 		}
@@ -113,6 +115,9 @@ func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *k
 			if err == nil {
 				err = dir.PutNamed(fileName(k.Name), k, keyfiles.SeedText(k.Key), due[k.Domain],
 					func(keyID string) bool { return m.notes.own(fileName(k.Name), keyID) })
+			}
+			if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Refused && m.leaves(k.Name) {
+				err = dir.PutAside(fileName(k.Name), k, keyfiles.SeedText(k.Key), due[k.Domain])
 			}
 			if err != nil {
 				mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
@@ -74,6 +75,9 @@ func (s *Signer) screenKeys(m *maps, next []dkim.SigningKey) map[string]error {
 		held, there, err := dir.Holds(file)
 		if err == nil && there && held.KeyID != k.Ref().KeyID && !m.notes.own(file, held.KeyID) && m.names(k.Name) == "" {
 			err = dir.Foreign(file)
+		}
+		if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Refused && m.leaves(k.Name) {
+			err = nil
 		}
 		if err != nil {
 			err = fmt.Errorf("%s: %w", b.What(k.Name), err)

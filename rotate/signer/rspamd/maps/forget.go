@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -27,6 +28,10 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	if err := dir.Tidy(".key"); err != nil {
 		return err
 	}
+	asides, err := dir.Asides()
+	if err != nil {
+		return err
+	}
 	failed, gone := map[string]error{}, []string{}
 	for _, ref := range keys {
 		what := signer.Forgetting(ref, s.cfg.Name)
@@ -35,9 +40,15 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 			continue
 		}
 		file := fileName(ref.Name)
+		for _, displaced := range asides[file] {
+			if err := dir.RemoveNamed(displaced, ref.KeyID); err != nil {
+				failed[ref.Domain] = err
+			}
+		}
 		held, there, err := dir.Holds(file)
 		mapped := m.names(ref.Name)
 		switch {
+		case safefile.IsRefused(err): // not a file of ours
 		case err != nil:
 			failed[ref.Domain] = err
 		case there && held.KeyID != ref.KeyID || there && !m.notes.own(file, held.KeyID):
@@ -61,6 +72,17 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		return err
 	}
 	return signer.Partial(failed, len(keys))
+}
+
+// leaves reports whether every map has the domain signed by a line of dkimbot's, with another selector than this one:
+// then nothing signs with what stands in the place of this selector's key, whoever put it there.
+func (m *maps) leaves(n dkim.Name) bool {
+	for _, r := range m.selectors {
+		if line := r.lines[n.Domain]; line == "" || line != r.Ours[n.Domain] || strings.EqualFold(line, n.Selector) {
+			return false
+		}
+	}
+	return true
 }
 
 // names returns the map that has a domain signed with a selector, "" for none.
