@@ -40,7 +40,7 @@ func (p *Provider) Check(of []preflight.Subject) (all []preflight.Question) {
 	}
 	for _, domain := range preflight.Domains(of) {
 		question := func(what string, rights bool, ask asking) {
-			all = append(all, preflight.Question{What: what, Domains: []string{domain}, Rights: rights,
+			all = append(all, preflight.Question{What: what, Domains: []string{domain}, Rights: rights, Disk: rights,
 				Ask: func(ctx context.Context) error { return p.checkAll(ctx, ask, domain, of) }})
 		}
 		question("right to change key records", false, checks)

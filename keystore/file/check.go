@@ -16,7 +16,7 @@ import (
 // has hard links, only a write shows.
 func (r *Reader) Check(of []preflight.Subject) []preflight.Question {
 	each := func(what string, rights bool, ask func(preflight.Subject) error) preflight.Question {
-		return preflight.Question{What: what, Domains: preflight.Domains(of), Rights: rights,
+		return preflight.Question{What: what, Domains: preflight.Domains(of), Rights: rights, Disk: rights,
 			Ask: func(context.Context) error {
 				failed := preflight.Failed{}
 				for _, s := range of {

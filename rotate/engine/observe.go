@@ -31,6 +31,7 @@ type Planner struct {
 	Accounts map[string]preflight.Checker
 	// what has to be so that a switch begins
 	BeforeSwitches []preflight.Question
+	Recording      []preflight.Question // what has to be so that a step is recorded
 
 	once      sync.Once
 	questions map[string]*observe.Questions
@@ -62,8 +63,8 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
 	}
-	made = foresight.Parts{Keys: p.Keys, Account: accounts.Of(want, p.Accounts), Switches: p.BeforeSwitches}.
-		Foreseen(ctx, want, after, made)
+	made = foresight.Parts{Keys: p.Keys, Account: accounts.Of(want, p.Accounts), Switches: p.BeforeSwitches,
+		State: p.Recording, Readers: p.Signers}.Foreseen(ctx, want, after, made)
 	made.Basis, made.Ordered = basis, append(renamed, events...)
 	maps.Copy(made.Seen.Selectors, before) // what is there where the instruction is yet to be obeyed
 	return made, have, nil

@@ -25,7 +25,9 @@ type Parts struct {
 	Account any                     // the same of the domain's provider
 	Signers map[string]ports.Signer // of a run, which needs the right to write; nil for who only plans
 
-	Switches []preflight.Question // what has to be so that a switch begins
+	Switches []preflight.Question          // what has to be so that a switch begins
+	State    []preflight.Question          // what has to be so that a step of any kind is recorded
+	Readers  map[string]ports.SignerReader // of who only plans; asked whether there is room for what is to be written
 }
 
 // refusal is a part's, of some kinds of steps.
@@ -61,6 +63,10 @@ func (p Parts) lacks(ctx context.Context, want rotate.Domain, seen rotate.Observ
 		}
 		errs = append(errs, fault.UnlessTransient(s.Err), s.Refuses)
 		errs = append(errs, asked(ctx, preflight.Rights(preflight.Of(p.Signers[signer], of), true)))
+		errs = append(errs, noRoom(ctx, p.Readers[signer], of))
+	}
+	if p.Signers == nil { // who has to write is asked for its rights
+		errs = append(errs, asked(ctx, preflight.Room(p.State)), noRoom(ctx, p.Keys, of), noRoom(ctx, p.Account, of))
 	}
 	return once(append(errs, p.asked(ctx, p.Keys, of), p.asked(ctx, p.Account, of), p.switches(ctx)))
 }
@@ -82,6 +88,12 @@ func once(errs []error) error {
 // refusals returns what the steps would be refused with.
 func (p Parts) refusals(ctx context.Context, want rotate.Domain, st rotate.State, seen rotate.Observation,
 	steps []rotate.Step) (all []refusal) {
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := asked(ctx, preflight.Room(p.State)); err != nil {
+		return []refusal{{err, func(rotate.Step) bool { return true }}}
+	}
 	begins := func(s rotate.Step) bool { return s.Kind == rotate.Activate && NeedsConsent(st, s) }
 	if slices.ContainsFunc(steps, begins) {
 		if err := p.switches(ctx); err != nil {
@@ -93,6 +105,7 @@ func (p Parts) refusals(ctx context.Context, want rotate.Domain, st rotate.State
 		if err := seen.Signers[name].Err; err != nil && slices.ContainsFunc(steps, switches) {
 			all = append(all, refusal{err, switches})
 		}
+		all = append(all, p.full(ctx, want, seen, name, steps)...)
 	}
 	for _, part := range []struct {
 		asked any
@@ -107,11 +120,38 @@ func (p Parts) refusals(ctx context.Context, want rotate.Domain, st rotate.State
 				selectors = append(selectors, s.Selector)
 			}
 		}
-		if err := fault.UnlessTransient(p.asked(ctx, part.asked, subjects(want, seen, selectors))); err != nil {
+		of := subjects(want, seen, selectors)
+		if err := fault.UnlessTransient(p.asked(ctx, part.asked, of)); err != nil {
 			all = append(all, refusal{err, kinds(part.kinds...)})
+		}
+		if err := noRoom(ctx, part.asked, of); err != nil {
+			writes := func(s rotate.Step) bool { return kinds(part.kinds...)(s) && s.Kind != rotate.Destroy }
+			all = append(all, refusal{err, writes})
 		}
 	}
 	return all
+}
+
+// full returns the refusal of a signer whose file system has no room for a key or a table.
+func (p Parts) full(ctx context.Context, want rotate.Domain, seen rotate.Observation, name string,
+	steps []rotate.Step) []refusal {
+	switches := func(s rotate.Step) bool { return s.Kind == rotate.Activate && s.Signer == name }
+	i := slices.IndexFunc(steps, switches)
+	if i < 0 || p.Readers[name] == nil {
+		return nil
+	}
+	if err := noRoom(ctx, p.Readers[name], subjects(want, seen, []string{steps[i].Selector})); err != nil {
+		return []refusal{{err, switches}}
+	}
+	return nil
+}
+
+// noRoom returns why a part has no room for what is to be written for these names.
+func noRoom(ctx context.Context, part any, of []preflight.Subject) error {
+	if len(of) == 0 {
+		return nil
+	}
+	return asked(ctx, preflight.Room(preflight.Of(part, of)))
 }
 
 // afterwards returns what would keep the selector that a switch leaves from getting its fresh key. That is a step of
@@ -124,7 +164,7 @@ func (p Parts) afterwards(ctx context.Context, want rotate.Domain, st rotate.Sta
 	}
 	of := subjects(want, seen, []string{st.Active})
 	return once([]error{fault.UnlessTransient(p.asked(ctx, p.Keys, of)),
-		fault.UnlessTransient(p.asked(ctx, p.Account, of))})
+		fault.UnlessTransient(p.asked(ctx, p.Account, of)), noRoom(ctx, p.Keys, of), noRoom(ctx, p.Account, of)})
 }
 
 // asked asks one part.
@@ -143,7 +183,7 @@ func (p Parts) asked(ctx context.Context, part any, of []preflight.Subject) erro
 func (p Parts) switches(ctx context.Context) error {
 	all := p.Switches
 	if p.Signers == nil {
-		all = preflight.Rights(all, false)
+		all = slices.Concat(preflight.Rights(all, false), preflight.Room(all))
 	}
 	return asked(ctx, all)
 }

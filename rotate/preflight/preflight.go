@@ -29,6 +29,7 @@ type Question struct {
 	Domains []string // that need it; nil for all
 	Needs   string   // What of a question of the same part that has to succeed before
 	Rights  bool     // it is about what the running process may write; who only plans need not be able to
+	Disk    bool     // of Rights: it finds also that a file system is full, which is so for everybody
 	// Within is how long the answer may take where a setting of the driver's allows more than is usual.
 	Within time.Duration
 	// Ask returns nil when all is as a rotation needs it, else a fault. It changes nothing. Where it fails

@@ -185,6 +185,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	}
 	a.Planner.Accounts = newAccounts(ctx, cfg)
 	a.Planner.BeforeSwitches = notifyConfig(cfg, "", nil).BeforeSwitches()
+	a.Planner.Recording = a.checkState().Questions
 	a.Queue, a.Quota, a.State, a.Lineage, a.PlanKey = store, store, store, store.Lineage(), store.PlanKey()
 	return a, a.Listen(true)
 }

@@ -58,7 +58,7 @@ func (a *App) checkState() preflight.Part {
 			}
 			return r.Close()
 		}},
-		{What: "can be written", Ask: func(context.Context) error {
+		{What: "can be written", Rights: true, Disk: true, Ask: func(context.Context) error {
 			err := safefile.MayMake(filepath.Dir(path))
 			if err == nil {
 				err = safefile.MayAppend(path)

@@ -143,6 +143,12 @@ func badDisk(t *testing.T, dir string, spoil func(t *testing.T, path string) (re
 	if st.Phase != phase || st.Failures != 1 {
 		t.Errorf("status: %+v", st)
 	}
+	if says == "no space left on device" { // a plan promises nothing that would be refused today (I11)
+		out := l.run(t, "plan", "--domain", "example.test").want(t, 1, says, path, "hint: ").out
+		if strings.Contains(out, "activate") || strings.Contains(out, "generate") {
+			t.Errorf("a plan promises what has no room:\n%s", out)
+		}
+	}
 	if l.read(t, "zones/example.test.zone") != zone {
 		t.Error("the zone was changed")
 	}

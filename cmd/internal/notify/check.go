@@ -66,7 +66,7 @@ func (h Hook) runs(where string) preflight.Question {
 // adds asks whether a line can be added to the audit log: who only plans need not have the right.
 func (c Config) adds() []preflight.Question {
 	ask := func(what string, rights bool, wrong func() error) preflight.Question {
-		return preflight.Question{What: what, Rights: rights, Ask: func(context.Context) error {
+		return preflight.Question{What: what, Rights: rights, Disk: rights, Ask: func(context.Context) error {
 			err := wrong()
 			if err == nil {
 				return nil

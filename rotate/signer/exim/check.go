@@ -25,9 +25,9 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			}
 			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
-		{What: "right to write the table", Rights: true,
+		{What: "right to write the table", Rights: true, Disk: true,
 			Ask: func(context.Context) error { return s.store.MayReplace("table", s.cfg.Table) }},
-		{What: "right to write key files", Rights: true, Domains: domains,
+		{What: "right to write key files", Rights: true, Disk: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }},
 	}
 }

@@ -21,9 +21,9 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			}
 			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
-		{What: "right to write " + s.path(), Rights: true,
+		{What: "right to write " + s.path(), Rights: true, Disk: true,
 			Ask: func(context.Context) error { return s.store.MayReplace("file", s.path()) }},
-		{What: "right to make directories", Rights: true, Domains: domains,
+		{What: "right to make directories", Rights: true, Disk: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }},
 	}
 }

@@ -23,7 +23,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			_, err := s.Active(ctx, domains)
 			return err
 		}},
-		{What: "right to write the data file", Rights: true,
+		{What: "right to write the data file", Rights: true, Disk: true,
 			Ask: func(context.Context) error { return s.store.MayReplace("data file", s.cfg.File) }},
 	}
 	if s.cfg.Keys == inVault {
@@ -33,7 +33,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		preflight.Question{What: "key_dir " + s.cfg.KeyDir, Domains: domains, Ask: func(context.Context) error {
 			return signer.Partial(s.screenKeyDir(domains), len(domains))
 		}},
-		preflight.Question{What: "right to write key files", Rights: true, Domains: domains,
+		preflight.Question{What: "right to write key files", Rights: true, Disk: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }})
 }
 

@@ -24,8 +24,8 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			_, err := s.Active(ctx, domains)
 			return err
 		}},
-		{What: "right to write " + s.cfg.File, Rights: true, Ask: func(context.Context) error { return s.mayWrite() }},
-		{What: "right to write key files", Rights: true, Ask: func(context.Context) error {
+		{What: "right to write " + s.cfg.File, Rights: true, Disk: true, Ask: func(context.Context) error { return s.mayWrite() }},
+		{What: "right to write key files", Rights: true, Disk: true, Ask: func(context.Context) error {
 			if err := safefile.MayMake(filepath.Join(s.cfg.KeyDir, "a.key")); err != nil {
 				return preflight.Coded(codes.NotWritable, s.store.Fault("write key files in "+s.cfg.KeyDir, err))
 			}

@@ -30,8 +30,8 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			}
 			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
-		{What: "right to write tables", Rights: true, Ask: func(context.Context) error { return s.mayWriteTables() }},
-		{What: "right to write key files", Rights: true, Domains: domains,
+		{What: "right to write tables", Rights: true, Disk: true, Ask: func(context.Context) error { return s.mayWriteTables() }},
+		{What: "right to write key files", Rights: true, Disk: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }},
 	}
 }

@@ -28,8 +28,8 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			}
 			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
-		{What: "right to write maps", Rights: true, Ask: func(context.Context) error { return s.mayWriteMaps() }},
-		{What: "right to write key files", Rights: true, Ask: func(context.Context) error {
+		{What: "right to write maps", Rights: true, Disk: true, Ask: func(context.Context) error { return s.mayWriteMaps() }},
+		{What: "right to write key files", Rights: true, Disk: true, Ask: func(context.Context) error {
 			return s.store.MayWrite([]string{""})[""]
 		}},
 	}
