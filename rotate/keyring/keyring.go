@@ -101,15 +101,36 @@ func (k *Ring) Discard(ctx context.Context, name dkim.Name, old rotate.Retired) 
 // gone is how many versions in a row must be gone for those before them to be gone, too.
 const gone = 3
 
+// last returns the newest version. It may be the copy of an old key: a fresh one is not always made yet. Where the
+// keystore does not tell its number, as of one that was deleted, the versions behind from are asked for.
+func (k *Ring) last(ctx context.Context, name dkim.Name, from int) (int, error) {
+	_, newest, err := k.Keystore.Get(ctx, name, 0)
+	if err == nil {
+		return max(newest, from), nil
+	}
+	for v, missing := from+1, 0; missing < gone; v++ {
+		if err != nil && fault.KindOf(err) == fault.Transient {
+			return 0, err
+		}
+		var key *dkim.PrivateKey
+		if key, _, err = k.Keystore.Get(ctx, name, v); key == nil && err == nil {
+			missing++
+		} else {
+			from, missing = v, 0
+		}
+	}
+	return from, nil
+}
+
 // discardCopies destroys the other versions that hold the same private key: a key that was adopted over a newer one
 // that was never published stands in the keystore twice, and so does one that was put back as a newer version, as
 // 'vault kv rollback' does (I5). What can't be read as a key is left to whoever wrote it (I6).
 func (k *Ring) discardCopies(ctx context.Context, name dkim.Name, old rotate.Retired) error {
-	_, newest, err := k.Keystore.Get(ctx, name, 0)
-	if err != nil && fault.KindOf(err) == fault.Transient {
+	last, err := k.last(ctx, name, old.Version)
+	if err != nil {
 		return err
 	}
-	for v, missing := max(newest, old.Version)-1, 0; v > 0 && missing < gone; v-- {
+	for v, missing := last, 0; v > 0 && missing < gone; v-- {
 		if v == old.Version { // it needs no question
 			continue
 		}

@@ -52,7 +52,7 @@ func (v *versions) Get(_ context.Context, _ dkim.Name, version int) (*dkim.Priva
 	case v.deleted:
 		return nil, 0, &fault.Error{Kind: fault.Permanent, Code: codes.DeletedSecret, What: "read it"}
 	}
-	if slices.Contains(v.destroyed, version) {
+	if version > len(v.keys) || slices.Contains(v.destroyed, version) {
 		return nil, version, nil
 	}
 	return v.keys[version-1], version, nil
@@ -92,6 +92,8 @@ func TestCopiesGo(t *testing.T) {
 		"one that is not heard": {[]*dkim.PrivateKey{k[0], k[1], k[2], k[3]}, 2, 0, 3, []int{2}, true},
 		"the newest not heard":  {[]*dkim.PrivateKey{k[0], k[1], k[2], k[3]}, 2, 0, 4, []int{2}, true},
 		"the newest no key":     {[]*dkim.PrivateKey{k[1], k[1], k[3]}, 2, 3, 0, []int{2, 1}, false},
+		"the newest":            {[]*dkim.PrivateKey{k[0], k[1], k[0], k[0]}, 1, 0, 0, []int{1, 4, 3}, false},
+		"behind, newest no key": {[]*dkim.PrivateKey{k[0], k[0], k[3]}, 1, 3, 0, []int{1, 2}, false},
 	} {
 		t.Run(title, func(t *testing.T) {
 			v := &versions{keys: tt.keys, unreadable: tt.unreadable, silent: tt.silent}
