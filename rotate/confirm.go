@@ -153,6 +153,7 @@ func (st *State) drainAgain(at time.Time) {
 func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
 	st.Selectors[st.Active].Promised(want.Policy.Drain)
+	st.Selectors[st.Draining].Promised(want.Policy.Drain) // a signer may have come back to it unseen
 	if st.Relied(st.Target) {
 		st.Selectors[st.Target].Promised(want.Policy.Drain)
 	}

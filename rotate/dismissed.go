@@ -13,10 +13,17 @@ import (
 // A signer that was taken off a domain's list may continue to sign. It is given no key any more: who took it off may
 // not trust its host. But as long as the configuration has it, it is asked, and its mail is to verify.
 
-// Dismissed returns the signers that signed for the domain and are not among those that are listed.
+// Dismissed returns the signers that signed for the domain, perhaps with a selector of before, and are not among those
+// that are listed.
 func Dismissed(st State, listed []string) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(st.Signers)),
-		func(name string) bool { return slices.Contains(listed, name) })
+	names := slices.Collect(maps.Keys(st.Signers))
+	for _, f := range st.Former {
+		if f.Until.IsZero() || !st.Earlier.Emptied(f.Selector) {
+			names = append(names, f.Signer)
+		}
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(listed, name) })
 }
 
 // heard notes what signers say that are no longer listed. One that does not sign with a key of the domain any more, or

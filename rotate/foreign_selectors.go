@@ -24,8 +24,7 @@ type Former struct {
 // Owed reports whether mail that was signed before the signer left may need the record at now.
 func (f Former) Owed(now time.Time) bool { return now.Before(cmp.Or(f.Due, f.Until)) }
 
-// Grace is what is added to the drain before somebody else's record may go: a
-// person removes it, once, and can't take it back.
+// Grace is added to the drain before somebody else's record may go: a person removes it once, and can't take it back.
 const Grace = 24 * time.Hour
 
 // Formers are the former selectors of a domain, for each signer.
@@ -59,25 +58,20 @@ func (all Formers) Left(signer string, at time.Time, drain time.Duration, earlie
 // Leaving notes, before a signer is switched, what it signs with that is not ours.
 // One that does not say may have come back to what it signed with before.
 func (st *State) Leaving(signer string, seen SignerSeen) {
-	switch {
-	case seen.Err != nil:
-		for i := range st.Former {
-			if f := &st.Former[i]; f.Signer == signer {
-				f.Until = time.Time{}
-			}
+	for i := range st.Former {
+		if f := &st.Former[i]; f.Signer == signer && seen.Err != nil {
+			f.Until = time.Time{}
 		}
-	default:
-		for _, ref := range seen.Refs() {
-			if st.Selectors[ref.Selector] == nil {
-				st.Former = st.Former.Uses(signer, ref.Selector)
-			}
+	}
+	for _, ref := range seen.Refs() {
+		if st.Selectors[ref.Selector] == nil && seen.Err == nil {
+			st.Former = st.Former.Uses(signer, ref.Selector)
 		}
 	}
 }
 
-// AllLeft notes, when the last signer of a domain that was new has switched, that
-// each may have used any selector until then: one that did not say which is not
-// among those that are known to have left it.
+// AllLeft notes, when the last signer of a domain that was new has switched, that each may have used any selector until
+// then: one that did not say which is not among those that are known to have left it.
 func (st *State) AllLeft(was Phase, drain time.Duration) {
 	if was != Bootstrapping || st.Phase != Ready {
 		return
@@ -86,37 +80,41 @@ func (st *State) AllLeft(was Phase, drain time.Duration) {
 		f := &st.Former[i]
 		until := st.SwitchedAt.Add(st.Earlier.Drain(f.Selector, drain) + Grace)
 		if !f.Until.IsZero() && f.Until.Before(until) {
-			f.Due = cmp.Or(f.Due, f.Until)
-			if f.Owed(st.SwitchedAt) {
+			if f.Due, f.Until = cmp.Or(f.Due, f.Until), until; f.Owed(st.SwitchedAt) {
 				f.Due = until
 			}
-			f.Until = until
 		}
 	}
 }
 
-// watchFormer notes which signers of a managed domain were seen to sign with a
-// selector that is not ours, and which were seen to have come back from one.
+// watchFormer notes which signers of a managed domain were seen to sign with a selector that is not ours, and which were
+// seen to have come back from one. One that is no longer listed and can't be asked has left it by now.
 func (st *State) watchFormer(want Domain, seen Observation, now time.Time) {
 	if st.Active == "" || st.Released != nil {
 		return
 	}
+	elsewhere := func(ref dkim.Ref) bool { return st.Selectors[ref.Selector] == nil }
 	for _, name := range want.Signers {
-		s := seen.Signers[name]
-		if s.Err != nil {
-			continue
+		if s := seen.Signers[name]; s.Err == nil {
+			st.Leaving(name, s)
+			if refs := s.Refs(); len(refs) > 0 && !slices.ContainsFunc(refs, elsewhere) {
+				st.Former.Left(name, now, want.Policy.Drain, st.Earlier)
+			}
 		}
-		st.Leaving(name, s)
-		elsewhere := func(ref dkim.Ref) bool { return st.Selectors[ref.Selector] == nil }
-		if refs := s.Refs(); len(refs) > 0 && !slices.ContainsFunc(refs, elsewhere) {
-			st.Former.Left(name, now, want.Policy.Drain, st.Earlier)
+	}
+	for i, f := range st.Former {
+		switch s := seen.Dismissed[f.Signer]; {
+		case slices.Contains(want.Signers, f.Signer) || s.Err != nil || s.Unheard != nil:
+		case s.At(f.Selector):
+			st.Former.Uses(f.Signer, f.Selector)
+		default:
+			st.Former[i:i+1].Left(f.Signer, now, want.Policy.Drain, st.Earlier)
 		}
 	}
 }
 
-// Leftovers returns for each selector that signers have left when its record may
-// go, zero while one of them may still use it: of a new domain any, until the last
-// one has switched.
+// Leftovers returns for each selector that signers have left when its record may go, zero while one of them may still use
+// it: of a new domain any, until the last one has switched.
 func (st State) Leftovers() map[string]time.Time {
 	out := map[string]time.Time{}
 	for _, f := range st.Former {

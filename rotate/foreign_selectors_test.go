@@ -46,3 +46,36 @@ func TestFormerAway(t *testing.T) {
 		t.Error("the host that is left signs with own, and that counts as left")
 	}
 }
+
+// TestFormerDismissed guards I2: a signer that is no longer listed is asked for as long as a former selector's record may
+// be needed for it, and has left it when it says so, or can't be asked any more.
+func TestFormerDismissed(t *testing.T) {
+	at := time.Unix(1, 0)
+	says := func(ref string) rotate.SignerSeen {
+		return rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Selector: ref}}}
+	}
+	for name, c := range map[string]struct {
+		seen map[string]rotate.SignerSeen
+		left bool
+	}{
+		"it can't be asked":          {nil, true},
+		"it signs with nothing":      {map[string]rotate.SignerSeen{"mx2": says("")}, true},
+		"it signs with another key":  {map[string]rotate.SignerSeen{"mx2": says("s1")}, true},
+		"it signs with it":           {map[string]rotate.SignerSeen{"mx2": says("old")}, false},
+		"it does not answer":         {map[string]rotate.SignerSeen{"mx2": {Err: errors.New("silent")}}, false},
+		"its daemon does not answer": {map[string]rotate.SignerSeen{"mx2": {Unheard: errors.New("silent")}}, false},
+	} {
+		st := rotate.State{Active: "s1", Selectors: map[string]*rotate.Selector{"s1": {}, "s2": {}},
+			Former: rotate.Formers{{Selector: "old", Signer: "mx2"}, {Selector: "old", Signer: "mx1"}}}
+		if got := rotate.Dismissed(st, []string{"mx1"}); len(got) != 1 || got[0] != "mx2" {
+			t.Fatalf("%s: asked of those that are no longer listed are %v", name, got)
+		}
+		st.Heed(rotate.Domain{Signers: []string{"mx1"}}, rotate.Observation{Dismissed: c.seen}, nil, at)
+		if f := st.Former[0]; f.Until.IsZero() == c.left || !st.Former[1].Until.IsZero() {
+			t.Errorf("%s: %+v", name, st.Former)
+		}
+		if got := rotate.Dismissed(st, []string{"mx1"}); c.left != (len(got) == 0) {
+			t.Errorf("%s: asked of those that are no longer listed are %v", name, got)
+		}
+	}
+}

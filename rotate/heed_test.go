@@ -14,7 +14,8 @@ import (
 func heed(s *plantest.Scene) { s.Have.Heed(s.Want.Domain, s.Seen, nil, s.Now) }
 
 // TestDrainIsPromised: mail that is signed while a longer drain is in force is waited for that long, also after the
-// policy has a shorter one: with the active key, and in a switch with the one that some signers have already (I2).
+// policy has a shorter one: with the active key, in a switch with the one that some signers have already, and with the draining one, to which a signer may
+// have come back unseen (I2).
 func TestDrainIsPromised(t *testing.T) {
 	for name, c := range map[string]struct {
 		scene *plantest.Scene
@@ -22,6 +23,7 @@ func TestDrainIsPromised(t *testing.T) {
 	}{
 		"ready":                  {plantest.Ready(), map[string]time.Duration{"s1": 9 * day, "s2": 7 * day}},
 		"a switch begun":         {switching("s2"), map[string]time.Duration{"s1": 9 * day, "s2": 9 * day}},
+		"a drain":                {plantest.Draining(), map[string]time.Duration{"s1": 9 * day, "s2": 9 * day}},
 		"a switch, not yet used": {switching("s1"), map[string]time.Duration{"s1": 9 * day, "s2": 7 * day}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,7 +68,7 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 			c := st.Signers[signer]
 			given := st.Intent != nil && st.Intent.Kind == rotate.Activate && st.Intent.Signer == signer &&
 				st.Intent.Selector == name
-			if given || c.Selector == name || c.Unsure {
+			if given || c.Selector == name || c.Unsure || !kept.LastUsedAt.IsZero() {
 				back.Former = back.Former.Uses(signer, name)
 			}
 		}

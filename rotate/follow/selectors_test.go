@@ -233,3 +233,15 @@ func TestMisnamed(t *testing.T) {
 		}
 	}
 }
+
+// TestMovedBackAfterUse guards I2: mail that was signed at a new selector before the signers were sent back from it to
+// the other new one is waited for.
+func TestMovedBackAfterUse(t *testing.T) {
+	st := moving()
+	st.Signers = rotate.Confirmations{"mx1": {Selector: "s1", KeyID: "1"}}
+	st.Selectors["b"].LastUsedAt = then
+	back := follow.MovedBack(st, []string{"mx1"}, then.Add(time.Hour))
+	if diff := cmp.Diff(rotate.Formers{{Selector: "b", Signer: "mx1"}}, back.Former); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -51,7 +51,8 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 		}
 	}
 	old := strings.Join(selectorNames(p.Have), " and ")
-	*st = follow.Moved(*st, p.Want.Policy, p.Want.Signers)
+	signers := append(rotate.Dismissed(*st, p.Want.Signers), p.Want.Signers...) // those that left may sign still
+	*st = follow.Moved(*st, p.Want.Policy, signers)
 	return []rotate.Event{{Kind: rotate.NewSelectors, Message: fmt.Sprintf("the domain moves over from %s to %s; signers "+
 		"continue as they do until the new keys are public", old, strings.Join(p.Want.Policy.Selectors[:], " and "))}}, nil
 }

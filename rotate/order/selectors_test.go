@@ -229,3 +229,17 @@ func TestOrdersByAStateFromBeforeAMove(t *testing.T) {
 		}
 	}
 }
+
+// TestMoveNotesTheDismissed guards I2: a signer that is no longer listed, and may sign still, is noted at the selectors that
+// the domain leaves.
+func TestMoveNotesTheDismissed(t *testing.T) {
+	s := plantest.Ready()
+	copy(s.Want.Policy.Selectors[:], []string{"a", "b"})
+	s.Have.Signers["mx9"] = rotate.Confirmed{Selector: "s1", KeyID: s.Have.Selectors["s1"].Key.ID, Left: true, Signs: true}
+	st, _, err := ordered(s, rotate.ChangeSelectors{})
+	if noted := slices.ContainsFunc(st.Former, func(f rotate.Former) bool {
+		return f.Signer == "mx9" && f.Selector == "s1" && f.Until.IsZero()
+	}); err != nil || !noted {
+		t.Errorf("%v: %+v", err, st.Former)
+	}
+}

@@ -227,6 +227,9 @@ func (w *world) adopted(d *domain, e rotate.Event) {
 		w.violate("I4", d.name, "%s is adopted at %s, and was not stored and read back", w.keys.label(e.KeyID), n.name)
 	}
 	n.foreign = false // a person wanted it so
+	if w.plays(changes) && !w.open(d) {
+		d.queue = d.want.Policy.Drain
+	}
 	if values := n.last().values; len(values) == 1 {
 		n.publishes(values[0])
 	}
@@ -268,6 +271,9 @@ func (w *world) mayGo(d *domain, n *zoneName) time.Time {
 	plan, err := p.survey(p.wants(d), rotate.Request{})
 	p.alive = false
 	for _, text := range finding.Texts(plan.Warnings) {
+		if strings.HasPrefix(text, "remove "+n.name.String()+": ") && err == nil && plan.Stop == nil {
+			return w.now
+		}
 		if rest, told := strings.CutPrefix(text, n.name.String()+" may go after "); told && err == nil && plan.Stop == nil {
 			const minutes = "Mon 2006-01-02 15:04"
 			until, _ := time.Parse(minutes, rest[:min(len(rest), len(minutes))])
@@ -285,6 +291,12 @@ func (w *world) removeLeft(d *domain, n *zoneName, tries int) {
 		if tries > 0 {
 			w.after(day, func() { w.removeLeft(d, n, tries-1) })
 		}
+		return
+	}
+	if w.plays(movers) && tries > 0 { // it may have to be published again, for a host that comes back from a backup
+		w.after(day, func() { w.removeLeft(d, n, tries-1) })
+	}
+	if len(n.last().values) == 0 {
 		return
 	}
 	w.log(d.name, "a person removes the record at %s", n.name)

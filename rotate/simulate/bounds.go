@@ -26,6 +26,9 @@ func (p *process) checkBounds(d *domain, res engine.Result) {
 		return
 	}
 	st, err := p.store.load(d.name)
+	if err == nil && st.Released == nil && p.plays(movers) {
+		p.checkLeftRepaired(d, st)
+	}
 	if err != nil || st.Released != nil || st.Phase == rotate.New || st.Phase == rotate.Bootstrapping {
 		return
 	}

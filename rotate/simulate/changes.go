@@ -57,7 +57,9 @@ func (w *world) follow(d *domain, st rotate.State) {
 	if !w.plays(changes) {
 		return
 	}
-	d.queue = d.want.Policy.Drain
+	if d.queue = d.want.Policy.Drain; w.open(d) { // for keys that are not dkimbot's yet it promises nothing more
+		d.queue = min(d.queue, w.sc.Queue)
+	}
 	w.keepNewest(d, st.Revision)
 }
 

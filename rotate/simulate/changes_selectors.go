@@ -47,11 +47,7 @@ func (w *world) moveOver(d *domain, old [2]string, tries int) {
 	switch {
 	case w.order(d, rotate.ChangeSelectors{}):
 		d.moving = false
-		for _, s := range old {
-			n := w.names[nameOf(d.name, s)]
-			w.after(day, func() { w.removeLeft(d, n, 2*365) })
-		}
-		d.former = append(d.former, old[:]...)
+		w.leavesBehind(d, old)
 	case tries > 0 && !w.calm():
 		w.after(time.Hour, func() { w.moveOver(d, old, tries-1) })
 	case w.working():
@@ -63,13 +59,23 @@ func (w *world) moveOver(d *domain, old [2]string, tries int) {
 	}
 }
 
+// leavesBehind takes note of selectors that the domain has no more. A person removes their records as soon as that is said.
+func (w *world) leavesBehind(d *domain, old [2]string) {
+	d.former = append(d.former, old[:]...)
+	for _, s := range old {
+		n := w.names[nameOf(d.name, s)]
+		w.after(day, func() { w.removeLeft(d, n, 2*365) })
+		w.rob(d, n)
+	}
+}
+
 // ledBack has the operator write the old selectors back, where a rollback has led the domain back to them.
 func (w *world) ledBack(d *domain, st rotate.State) {
 	left, old := d.want.Policy.Selectors, slices.Sorted(maps.Keys(st.Selectors))
 	if st.Selectors[left[0]] != nil || len(old) != 2 {
 		return
 	}
-	d.former = append(d.former, left[:]...)
+	w.leavesBehind(d, left)
 	d.cameBack = w.now
 	w.after(spread(w.faults, time.Minute, day), func() { w.writeBack(d, left, [2]string(old)) })
 }

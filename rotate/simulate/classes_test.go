@@ -203,11 +203,11 @@ func TestUnreadKeyExcuses(t *testing.T) {
 	}
 }
 
-// everyClass is all of them but those that are played by themselves: changes, agents, panels and leavers.
+// everyClass is all of them but those that are played by themselves: changes, agents, panels, leavers and movers.
 const everyClass = truths<<1 - 1
 
 var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "silent",
-	"wildcards", "stops", "hard-days", "bounds", "truths", "changes", "agents", "panels", "leavers"}
+	"wildcards", "stops", "hard-days", "bounds", "truths", "changes", "agents", "panels", "leavers", "movers"}
 
 // parseClasses reads names with commas between them; "all" is every class.
 func parseClasses(s string) (c classes, err error) {

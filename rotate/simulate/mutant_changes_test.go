@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -80,3 +81,62 @@ func shortDrains(st *rotate.State) {
 func holdless(st *rotate.State) { st.OnHold = nil }
 
 func formerless(st *rotate.State) { st.Earlier = nil }
+
+// TestMovers: while domains move to other selectors often, and records that they left vanish, no mail fails; what mail
+// needs is published again, and when none needs it any more, people are told that it may go (I2, I7).
+func TestMovers(t *testing.T) {
+	for _, seed := range []uint64{
+		20, // a signer that was taken off the list in a move never left the former selectors
+		22, // a signer strayed to the draining selector unseen until after the drain was made shorter
+		33, // a record that signers had used in a move that was given up was said to go at once
+		46, // a longer drain was read before the keys were adopted
+	} {
+		if raceEnabled && seed > 20 {
+			break
+		}
+		sc := scenario(seed, All)
+		sc.classes = changes | movers | bounds
+		sc.Replay += " -classes changes,movers,bounds"
+		if v := Run(sc).Violation; v != nil {
+			t.Error(v)
+		}
+	}
+}
+
+// moverMutants break what is done for the selectors that a domain has left.
+var moverMutants = []mutant{
+	{"former selectors are forgotten", []string{"I7", "I2"}, 20, All,
+		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: unknowing} })},
+	{"mail in flight is forgotten where a former record vanishes", []string{"I7"}, 20, All,
+		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: owingNothing} })},
+	{"nobody says that a former record may go", []string{"I7"}, 20, All,
+		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: neverLeft} })},
+	{"a former selector's mail is not waited for", []string{"I2"}, 20, All,
+		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: mayGoNow} })},
+}
+
+// TestMoverMutants: the oracles can fail there, too.
+func TestMoverMutants(t *testing.T) {
+	for _, m := range moverMutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			m.hunt(t, 1, changes|movers|bounds)
+		})
+	}
+}
+
+func unknowing(st *rotate.State) { st.Former = nil }
+
+func neverLeft(st *rotate.State) {
+	for i := range st.Former {
+		st.Former[i].Until = time.Time{}
+	}
+}
+
+func owingNothing(st *rotate.State) {
+	for i := range st.Former {
+		if f := &st.Former[i]; !f.Until.IsZero() {
+			f.Away, f.Due = true, time.Unix(1, 0)
+		}
+	}
+}

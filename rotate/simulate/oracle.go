@@ -353,6 +353,7 @@ func (w *world) checkEnd() {
 		default:
 			w.checkRest(d, st)
 			w.checkFormer(d)
+			w.checkLeftGone(d, st)
 		}
 	}
 }

@@ -84,6 +84,13 @@ func (t *turn) blindAt(name dkim.Name) bool {
 	return t.blind[name]
 }
 
+// missedAt reports whether DNS did not say what stands at the name, once or more.
+func (t *turn) missedAt(name dkim.Name) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.missed[name]
+}
+
 // begins takes note that the engine loads the state, and observes afterwards.
 func (t *turn) begins() {
 	if t == nil {
