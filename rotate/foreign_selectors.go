@@ -87,8 +87,8 @@ func (st *State) AllLeft(was Phase, drain time.Duration) {
 	}
 }
 
-// watchFormer notes which signers of a managed domain were seen to sign with a selector that is not ours, and which were
-// seen to have come back from one. One that is no longer listed and can't be asked has left it by now.
+// watchFormer notes which signers of a managed domain were seen to sign with a selector that is not ours, and which
+// were seen to have come back from one. One that is no longer listed and can't be asked has left it by now.
 func (st *State) watchFormer(want Domain, seen Observation, now time.Time) {
 	if st.Active == "" || st.Released != nil {
 		return
@@ -113,8 +113,8 @@ func (st *State) watchFormer(want Domain, seen Observation, now time.Time) {
 	}
 }
 
-// Leftovers returns for each selector that signers have left when its record may go, zero while one of them may still use
-// it: of a new domain any, until the last one has switched.
+// Leftovers returns for each selector that signers have left when its record may go, zero while one of them may still
+// use it: of a new domain any, until the last one has switched.
 func (st State) Leftovers() map[string]time.Time {
 	out := map[string]time.Time{}
 	for _, f := range st.Former {

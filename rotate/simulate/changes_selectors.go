@@ -59,7 +59,7 @@ func (w *world) moveOver(d *domain, old [2]string, tries int) {
 	}
 }
 
-// leavesBehind takes note of selectors that the domain has no more. A person removes their records as soon as that is said.
+// leavesBehind takes note of selectors that the domain has no more. A person removes their records when that is said.
 func (w *world) leavesBehind(d *domain, old [2]string) {
 	d.former = append(d.former, old[:]...)
 	for _, s := range old {

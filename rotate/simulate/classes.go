@@ -20,7 +20,7 @@ const (
 	agentsClass                     // every host is behind an agent: late, away for days, built again
 	panels                          // a DNS panel gives records of dkimbot's other tags, and mail verifies by them
 	leavers                         // with changes: hosts are taken off a domain's list, and continue to sign for days
-	movers                          // with changes: domains move to other selectors often, and records that they left vanish
+	movers                          // with changes: domains move often, and records that they left vanish
 )
 
 // plays reports whether the scenario has the class.

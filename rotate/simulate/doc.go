@@ -40,8 +40,8 @@
 // that are built again from nothing; panels give records of dkimbot's other tags, and mail verifies by them; changes
 // are made to the configuration between the runs, in every phase: drain, settle and TTL, the kind of keys, signers that
 // are renamed, added and removed, other selectors, domains on hold, keys copied to another keystore; with
-// leavers, a signer that is removed continues to sign for days or weeks, and with movers, domains move to other selectors
-// often and other people remove the records that they left, while mail needs them; on
+// leavers, a signer that is removed continues to sign for days or weeks, and with movers, domains move to other
+// selectors often and other people remove the records that they left, while mail needs them; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
 // can be done at once is done in the same run, and that no compromised key waits for a signer that does not answer
 // when others have left it; truths that what is told is so.
@@ -169,8 +169,8 @@
 //
 //   - Mail that is signed before a domain's keys are adopted is promised no longer drain than there is at first.
 //
-//   - A person who is told that the record of a former selector may go removes it within days, and once more if it had to
-//     be published again.
+//   - A person who is told that the record of a former selector may go removes it within days, and once more if it had
+//     to be published again.
 //
 //   - A signer is added with nothing of the domain on it, and gets mail when it signs. No mail is sent through one any
 //     more that is taken out, and it was seen since it came back from a backup.

@@ -79,6 +79,16 @@ func (w *world) used(ref dkim.Ref) bool {
 	return false
 }
 
+// inUse reports whether a host signs with a key at the selector, or is about to.
+func (w *world) inUse(name dkim.Name) bool {
+	for _, h := range w.hosts {
+		if h.loaded[name.Domain].Name == name || h.coming[name.Domain].ref.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
 // signsWith takes note that a host begins to sign with a key, or is about to.
 func (w *world) signsWith(ref dkim.Ref) {
 	if l := w.leaks[ref.KeyID]; l != nil {

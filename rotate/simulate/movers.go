@@ -12,9 +12,8 @@ import (
 // needs them.
 
 const (
-	movesYearly = 3        // of each domain
-	lastSaid    = 30 * day // how long a record that may go is spoken of, at the least
-	personTakes = 3 * day  // until a person who is told that a record may go has removed it
+	movesYearly = 3       // of each domain
+	personTakes = 3 * day // until a person who is told that a record may go has removed it
 	graceAtMost = 24*time.Hour + clockBudget
 )
 
@@ -50,7 +49,7 @@ func (w *world) missed(n *zoneName) bool {
 }
 
 // checkLeftRepaired: a record that other people removed at a selector which the domain has left is published again at
-// the next look, as long as a signer says that it signs with its key, or mail that was signed with it may be on its way.
+// the next look, as long as a signer says that it signs with its key, or mail that was signed with it is on its way.
 func (p *process) checkLeftRepaired(d *domain, st rotate.State) {
 	for _, s := range d.former {
 		n := p.names[nameOf(d.name, s)]
@@ -89,7 +88,8 @@ func (w *world) checkLeftGone(d *domain, st rotate.State) {
 			continue
 		}
 		id := w.keys.of(n.ours)
-		if until := w.needed[id].Add(graceAtMost + personTakes); !w.used(dkim.Ref{Name: n.name, KeyID: id}) && w.now.After(until) {
+		until := w.needed[id].Add(graceAtMost + personTakes)
+		if !w.used(dkim.Ref{Name: n.name, KeyID: id}) && w.now.After(until) {
 			w.violate("I7", d.name, "in the end %s stands at %s, which the domain has left, and no mail needs it since %s",
 				w.labels(last.values), n.name, stamp(w.needed[id]))
 		}

@@ -143,15 +143,15 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 	if d := w.domain(n.name.Domain); d.rolledBack && w.vault.right != nil && w.keys.seen[id] {
 		return // neither the state nor the keystore knows better
 	}
-	if n.made[rec.Value] && len(last.values) == 0 && w.used(dkim.Ref{Name: n.name, KeyID: id}) {
-		return // a person removed it when signers had left it, and a host came back to it from a backup
+	if n.made[rec.Value] && len(last.values) == 0 && w.inUse(n.name) {
+		return // a person removed it when signers had left it, and a host came back to the selector from a backup
+	}
+	if slices.Contains(last.values, rec.Value) {
+		return // it stands there, and does not show everywhere
 	}
 	kept, read := w.vault.holds(w.acts(n, by), id)
 	if !kept || !read {
 		w.violate("I4", n.name.Domain, "%s is published at %s before it was stored and read back", w.keys.label(id), n.name)
-	}
-	if slices.Contains(last.values, rec.Value) {
-		return
 	}
 	if w.keys.seen[id] && !(n.made[rec.Value] && len(last.values) == 0 && kept && w.oldState(n.name.Domain)) {
 		w.violate("I5", n.name.Domain, "%s is published at %s, and was published before", w.keys.label(id), n.name)
