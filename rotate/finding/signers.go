@@ -16,11 +16,12 @@ func Stuck(signer string, refuses error) *Finding {
 		Message: fmt.Sprintf("signer %s would refuse a switch: %s", signer, fault.Text(refuses))}
 }
 
-// OverruledHint leads out where a line of others counts.
-const OverruledHint = "see who wrote that line, and remove it if nobody needs it; dkimbot does not change it. Where it has the signer use " +
-	"another key, dkimbot writes its own lines again, so that they count, and the same happens with the next switch"
+// OverruledHint leads out where a line or key of others counts.
+const OverruledHint = "see who wrote that; dkimbot does not change lines of others: remove them if nobody needs them. Where the signer " +
+	"uses another key by that, dkimbot writes its own lines and key files again, and the same happens with the next switch"
 
-// Overruled says that a line of others in a signer's files counts in the place of dkimbot's own; nil for no line.
+// Overruled says that a line of others in a signer's files counts in the place of dkimbot's own, or that a key file of
+// dkimbot's holds another key; nil for no line.
 func Overruled(signer, line string) *Finding {
 	if line == "" {
 		return nil

@@ -83,8 +83,8 @@ type Withdrawer interface {
 
 // Sharer is implemented by signers that write their lines into files that hold lines of others, too.
 type Sharer interface {
-	// Overruled returns, by domain and for people, which line of others counts in the place of dkimbot's own, or does
-	// as soon as the files are read again.
+	// Overruled returns, by domain and for people, which line of others counts in the place of dkimbot's own, or which
+	// key file that dkimbot's line names holds another key; or does as soon as the files are read again.
 	Overruled(ctx context.Context, domains []string) map[string]string
 }
 

@@ -166,6 +166,9 @@ func (s *Signer) putInForce(ctx context.Context, t *tables, b *signer.Batch) err
 	if err := s.write(t); err != nil || t.silent {
 		return err
 	}
+	if err := s.keepOld(t, b); err != nil || len(b.Keys) == 0 {
+		return err
+	}
 	err := s.restart(ctx)
 	if err == nil {
 		return s.settle(ctx, t, b, before)

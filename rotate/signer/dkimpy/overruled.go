@@ -10,7 +10,8 @@ import (
 )
 
 // Overruled returns, by domain, which line of others in the tables dkimpy-milter takes in the place of ours, since it
-// stands behind it. What it has not read yet, it does with the next restart.
+// stands behind it, or which key file that our lines name others altered. What it has not read yet, it does with the
+// next restart.
 func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
 	out, used := map[string]string{}, map[string]string{}
 	for i, path := range append([]string{s.cfg.SigningTable}, s.keyTables()...) {
@@ -31,6 +32,11 @@ func (s *Signer) Overruled(_ context.Context, domains []string) map[string]strin
 			ours, is := t.Ours[key]
 			if is && counts[key] != ours && out[d] == "" {
 				out[d] = block.Overruled(path, lastOf(key, t.Foreign, t.Numbers), d)
+			}
+			if e, ok := entryOf(record{key, strings.Split(ours, ":")}); i > 0 && ok && out[d] == "" {
+				if altered := s.store.Altered(d, e.selector, e.path); altered != "" {
+					out[d] = altered
+				}
 			}
 			if i == 0 {
 				used[d] = ours

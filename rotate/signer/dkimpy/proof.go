@@ -35,6 +35,23 @@ func (s *Signer) signedBefore(ctx context.Context, t *tables, b *signer.Batch) m
 	return out
 }
 
+// keepOld gives the domains their lines of before in whose key files another program has written meanwhile: the daemon,
+// which signs with the keys that it read at its start, would sign with those after the restart.
+func (s *Signer) keepOld(t *tables, b *signer.Batch) error {
+	all := len(b.Keys)
+	for _, k := range b.Keys {
+		e, _ := s.written(t, k.Domain)
+		if err := s.store.Keeps(b.What(k.Name), e.path, k); err != nil {
+			t.signing.Set(pattern(k.Domain), t.signing.old[pattern(k.Domain)])
+			b.Fail(k.Name, err)
+		}
+	}
+	if b.Drop(); len(b.Keys) == all {
+		return nil
+	}
+	return s.write(t)
+}
+
 // settle has the daemon prove the switch. Where it does worse than before, the tables go back to what they were for
 // that domain, and it is started once more.
 func (s *Signer) settle(ctx context.Context, t *tables, b *signer.Batch, before map[string]bool) error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -83,8 +82,8 @@ func (s *Signer) confirm(b *signer.Batch) {
 			ref, e = s.signs(k.Domain, lines[k.Domain])
 		}
 		if e == nil && ref != k.Ref() {
-			e = fault.Temporary(b.What(k.Name), fmt.Errorf("%s and its key file were read again and say something else",
-				s.cfg.Table), "see whether another program writes to them")
+			e = s.store.Changed(b.What(k.Name), k.Name, extract(lines[k.Domain], "privkey"),
+				s.cfg.Table+" and its key file were read again and say something else")
 		}
 		if e != nil {
 			b.Fail(k.Name, e)

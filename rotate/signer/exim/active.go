@@ -37,7 +37,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	return active, signer.Partial(failed, len(domains))
 }
 
-// Overruled returns, by domain, which line of others Exim finds before ours.
+// Overruled returns, by domain, which line of others Exim finds before ours, or which key file of ours others altered.
 func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
 	data, _ := keyfiles.ReadTable(s.cfg.Table) // Active says what is wrong with it
 	t, err := format.Parse(data)
@@ -46,8 +46,11 @@ func (s *Signer) Overruled(_ context.Context, domains []string) map[string]strin
 	}
 	counts, out := entries(data), map[string]string{}
 	for _, d := range domains {
-		if ours, is := t.Ours[d]; is && counts[d] != ours {
+		ours, is := t.Ours[d]
+		if is && counts[d] != ours {
 			out[d] = block.Overruled(s.cfg.Table, firstOf(d, t.Foreign, t.Numbers), d)
+		} else if altered := s.store.Altered(d, extract(ours, "selector"), extract(ours, "privkey")); altered != "" {
+			out[d] = altered
 		}
 	}
 	return out

@@ -148,8 +148,8 @@ func (s *Signer) confirm(ctx context.Context, b *signer.Batch) {
 			ref, e = s.signs(ctx, d, k.Domain)
 		}
 		if e == nil && ref != k.Ref() {
-			e = fault.Temporary(b.What(k.Name), fmt.Errorf("%s and the key were read again and say something else",
-				s.cfg.File), "see whether another program writes to them")
+			e = s.store.Changed(b.What(k.Name), k.Name, d.of(k.Domain).text("filename"),
+				s.cfg.File+" and the key were read again and say something else")
 		}
 		if e != nil {
 			b.Fail(k.Name, e)

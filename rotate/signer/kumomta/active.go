@@ -42,6 +42,24 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	return active, signer.Partial(failed, len(domains))
 }
 
+// Overruled returns, by domain, which key file that our lines name others altered. A second line for a domain, which
+// would count in the place of ours, makes KumoMTA refuse the file, and Active fail.
+func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
+	data, _ := keyfiles.ReadTable(s.cfg.File) // Active says what is wrong with it
+	d, err := parse(data)
+	if err != nil || s.cfg.Keys == inVault {
+		return nil
+	}
+	out := map[string]string{}
+	for _, domain := range domains {
+		table := d.of(domain)
+		if altered := s.store.Altered(domain, table.text("selector"), table.text("filename")); altered != "" {
+			out[domain] = altered
+		}
+	}
+	return out
+}
+
 // signs says what a domain is signed with.
 func (s *Signer) signs(ctx context.Context, d document, domain string) (dkim.Ref, error) {
 	if names := d.also(domain); len(names) > 0 {

@@ -20,8 +20,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		{What: "data file " + s.cfg.File, Domains: domains, Found: s.unlisted,
 			Ask: func(context.Context) error { return s.screenFile(domains) }},
 		{What: "data file and keys as KumoMTA reads them", Domains: domains, Ask: func(ctx context.Context) error {
-			_, err := s.Active(ctx, domains)
-			return err
+			if _, err := s.Active(ctx, domains); err != nil {
+				return err
+			}
+			return signer.Counting(s.cfg.Name, s.Overruled(ctx, domains), len(domains))
 		}},
 		{What: "right to write the data file", Rights: true, Disk: true,
 			Ask: func(context.Context) error { return s.store.MayReplace("data file", s.cfg.File) }},

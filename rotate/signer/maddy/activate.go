@@ -114,6 +114,9 @@ func (s *Signer) putInForce(ctx context.Context, in *inbox, f *imported, b *sign
 	if err := s.checked(ctx); err != nil {
 		return s.putBack(f, err)
 	}
+	if err := s.keepOld(f, b, placed); err != nil || len(b.Keys) == 0 {
+		return err
+	}
 	if err := s.restart(ctx); err != nil {
 		return s.goBack(ctx, f, err)
 	}

@@ -34,6 +34,39 @@ func (s *Signer) signed(ctx context.Context, in *inbox, b *signer.Batch) (map[st
 	return out, nil
 }
 
+// giveBack gives a domain what the file said of it before.
+func (s *Signer) giveBack(f *imported) (to func(domain string), err error) {
+	old, err := parse(f.was)
+	if err != nil {
+		return nil, s.store.Fault("read "+s.cfg.File, err)
+	}
+	return func(domain string) {
+		if delete(f.of, domain); old.of[domain].selector != "" {
+			f.of[domain] = old.of[domain]
+		}
+	}, nil
+}
+
+// keepOld does so for the domains in whose key files another program has written meanwhile: maddy, which signs with the
+// keys that it read at its start, would sign with those after the restart.
+func (s *Signer) keepOld(f *imported, b *signer.Batch, placed map[string]entry) error {
+	giveBack, err := s.giveBack(f)
+	if err != nil {
+		return err
+	}
+	all := len(b.Keys)
+	for _, k := range b.Keys {
+		if err := s.store.Keeps(b.What(k.Name), placed[k.Domain].file(k.Domain), k); err != nil {
+			giveBack(k.Domain)
+			b.Fail(k.Name, err)
+		}
+	}
+	if b.Drop(); len(b.Keys) == all {
+		return nil
+	}
+	return s.write(f)
+}
+
 // settle has maddy prove the switch. Where it does worse than before, the file goes back to what it was for that
 // domain, and maddy is started once more.
 func (s *Signer) settle(ctx context.Context, in *inbox, f *imported, b *signer.Batch, before map[string]bool) error {
@@ -45,9 +78,9 @@ func (s *Signer) settle(ctx context.Context, in *inbox, f *imported, b *signer.B
 		return fault.Temporary("prove the switch on signer "+s.cfg.Name, context.Cause(ctx),
 			"run it again: it continues with what is not proved yet")
 	}
-	old, err := parse(f.was)
+	giveBack, err := s.giveBack(f)
 	if err != nil {
-		return s.store.Fault("read "+s.cfg.File, err)
+		return err
 	}
 	back := false
 	for _, k := range b.Keys {
@@ -58,9 +91,7 @@ func (s *Signer) settle(ctx context.Context, in *inbox, f *imported, b *signer.B
 		err := doubt.Err
 		if worse(doubt.Verdict, before[k.Domain]) {
 			back = true
-			if delete(f.of, k.Domain); old.of[k.Domain].selector != "" {
-				f.of[k.Domain] = old.of[k.Domain]
-			}
+			giveBack(k.Domain)
 			err = fmt.Errorf("%w; %s was restored", err, s.cfg.File)
 		}
 		b.Fail(k.Name, s.doubt(k.Name, doubt.Verdict, err))

@@ -317,9 +317,8 @@ func (b *batch) checkFiles() {
 			continue
 		}
 		if data, err := keyfiles.ReadKey(use.Path); err != nil || !keyfiles.SameKey(data, j.Key.PEM(), j.Key.ID()) {
-			b.Failed[j.Domain] = fault.Temporary(b.What(j.Name),
-				fmt.Errorf("key file %s was read again and does not hold the key", use.Path),
-				"see whether another program changes key files")
+			b.Failed[j.Domain] = b.store.Changed(b.What(j.Name), j.Name, use.Path,
+				fmt.Sprintf("key file %s was read again and does not hold the key", use.Path))
 		}
 	}
 	b.dropFailed()

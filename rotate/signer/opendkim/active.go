@@ -98,7 +98,8 @@ func (s *Signer) believe(ctx context.Context, domains []string, view tablesView,
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, domain := range domains {
 		use, ok := view.Domain(domain)
-		if before, outstanding := marker[domain]; outstanding && ok { // else somebody took the domain out since
+		altered := ok && s.store.Altered(domain, use.Selector, use.Path) != ""    // mail may be signed with that by now
+		if before, outstanding := marker[domain]; outstanding && ok && !altered { // else somebody took the domain out since
 			if ok = before != nil; ok {
 				use = *before
 			}

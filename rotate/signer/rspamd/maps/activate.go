@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,6 +99,9 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 			b.Fail(k.Name, err)
 			continue
 		}
+		if slices.Contains(current, k.Selector) {
+			m.reads[fileName(k.Name)] = true
+		}
 		due[k.Domain] = m.notes.intend(fileName(k.Name), k.Key.ID(), held, s.now())
 	}
 	b.Drop()
@@ -114,7 +119,9 @@ func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *k
 			err := ctx.Err()
 			if err == nil {
 				err = dir.PutNamed(fileName(k.Name), k, keyfiles.SeedText(k.Key), due[k.Domain],
-					func(keyID string) bool { return m.notes.own(fileName(k.Name), keyID) })
+					func(keyID string) bool {
+						return m.notes.own(fileName(k.Name), keyID) || keyID == "" && m.reads[fileName(k.Name)]
+					})
 			}
 			if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Refused && m.leaves(k.Name) {
 				err = dir.PutAside(fileName(k.Name), k, keyfiles.SeedText(k.Key), due[k.Domain])
@@ -174,8 +181,12 @@ func (s *Signer) confirm(ctx context.Context, b *signer.Batch) {
 			e = failed[k.Domain]
 		}
 		if e == nil && active[k.Domain] != k.Ref() {
-			e = fault.Temporary(b.What(k.Name), fmt.Errorf("the maps and %s were read again and say something else",
-				fileName(k.Name)), "see whether another program writes to them")
+			says := fmt.Sprintf("the maps and %s were read again and say something else", fileName(k.Name))
+			if is := active[k.Domain]; is.Name == k.Name {
+				says = s.store.Wrong(k.Name, filepath.Join(s.cfg.KeyDir, fileName(k.Name)), is.KeyID)
+			}
+			e = fault.Temporary(b.What(k.Name), errors.New(says), "see whether another program writes there, and keep it "+
+				"from that; the next try writes dkimbot's lines and key again")
 		}
 		if e != nil {
 			b.Fail(k.Name, e)

@@ -87,6 +87,7 @@ type ruled struct {
 type maps struct {
 	paths, selectors []*ruled // of dkim_signing, then of arc
 	notes            *notes
+	reads            map[string]bool // key files that the maps have rspamd read: one that holds no key is written again
 	unlock           func()
 }
 
@@ -121,7 +122,7 @@ func (s *Signer) open(ctx context.Context) (*maps, error) {
 }
 
 func (s *Signer) find(parent keyfiles.Parent) (*maps, error) {
-	m := &maps{}
+	m := &maps{reads: map[string]bool{}}
 	for i, path := range []string{s.cfg.PathMap, s.cfg.ArcPathMap, s.cfg.SelectorMap, s.cfg.ArcSelectorMap} {
 		if path == "" {
 			continue

@@ -3,12 +3,15 @@ package maps
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
-// Overruled returns, by domain, which line of others in the maps rspamd takes, since it stands behind ours.
+// Overruled returns, by domain, which line of others in the maps rspamd takes, since it stands behind ours, or which
+// key file that our lines name others altered.
 func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
 	out := map[string]string{}
 	for _, path := range []string{s.cfg.SelectorMap, s.cfg.PathMap, s.cfg.ArcSelectorMap, s.cfg.ArcPathMap} {
@@ -22,6 +25,31 @@ func (s *Signer) Overruled(_ context.Context, domains []string) map[string]strin
 			if ours, is := t.Ours[d]; is && counts[d] != ours && out[d] == "" {
 				out[d] = block.Overruled(path, lastOf(d, t.Foreign, t.Numbers), d)
 			}
+		}
+	}
+	for d, altered := range s.altered(domains) {
+		if out[d] == "" {
+			out[d] = altered
+		}
+	}
+	return out
+}
+
+// altered returns, by domain, which key file that our lines name holds another key than dkimbot wrote into it.
+func (s *Signer) altered(domains []string) map[string]string {
+	m, err := s.look()
+	if err != nil || m == nil { // Screen says what is wrong with the maps
+		return nil
+	}
+	defer m.close()
+	out := map[string]string{}
+	for _, d := range domains {
+		n := dkim.Name{Domain: d, Selector: m.selectors[0].Ours[d]}
+		file := fileName(n)
+		data, err := keyfiles.ReadKey(filepath.Join(s.cfg.KeyDir, file))
+		held := keyfiles.KeyIDIn(data)
+		if n.Selector != "" && err == nil && len(m.notes.Files[file].KeyIDs) > 0 && !m.notes.own(file, held) {
+			out[d] = s.store.Wrong(n, filepath.Join(s.cfg.KeyDir, file), held)
 		}
 	}
 	return out
