@@ -142,9 +142,9 @@ func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
 // shadowed reports whether receivers may keep another key that stood at the name: a signer whose
 // mail verifies as it is need not come there yet.
 func (p *process) shadowed(st rotate.State, name dkim.Name) bool {
-	key := st.Selectors[name.Selector].Key
+	key, settle := st.Selectors[name.Selector].Key, max(p.sc.Keep, p.domain(name.Domain).want.Policy.Settle)
 	return key != nil && !key.ShadowedAt.IsZero() &&
-		(p.Now().Before(key.ShadowedAt.Add(p.sc.Keep+day)) || p.Now().Before(key.Known(p.Now()).Add(p.sc.Keep)))
+		(p.Now().Before(key.ShadowedAt.Add(settle+day)) || p.Now().Before(key.Known(p.Now()).Add(settle)))
 }
 
 // lame reports whether a signer signs with nothing, or with a key that no server which answers shows.
