@@ -239,6 +239,6 @@ func (s *Signer) restart(ctx context.Context) error {
 	if said := child.Tail(slices.Concat(res.Stdout, res.Stderr)); said != "" {
 		err = fmt.Errorf("%w; it said: %s", err, said)
 	}
-	return fault.Temporary(fmt.Sprintf("restart signer %s with %q", s.cfg.Name, s.cfg.Restart), err,
+	return fault.Temporary(fmt.Sprintf("restart signer %s with %s", s.cfg.Name, child.Shell(s.cfg.Restart)), err,
 		"run that command by hand, and see whether the daemon runs; journalctl -u dkimpy-milter says why")
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
@@ -106,8 +107,8 @@ func (s *Signer) goBack(ctx context.Context, t *tables, failed error) error {
 func (s *Signer) doubt(n dkim.Name, verdict milter.Verdict, err error) error {
 	what := fmt.Sprintf("prove that dkimpy-milter at %s signs with %s (signer %s)", s.cfg.Milter, n, s.cfg.Name)
 	return fault.Temporary(what, err, map[milter.Verdict]string{
-		milter.OtherKey: fmt.Sprintf("see whether the restart %q reaches this daemon, and whether its configuration names %s",
-			s.cfg.Restart, s.cfg.SigningTable),
+		milter.OtherKey: fmt.Sprintf("see whether the restart by %s reaches this daemon, and whether its configuration names %s",
+			child.Shell(s.cfg.Restart), s.cfg.SigningTable),
 		milter.Unsigned: fmt.Sprintf("see whether dkimpy-milter.conf names %s and %s, and has s in Mode; "+
 			"journalctl -u dkimpy-milter says why", s.cfg.SigningTable, strings.Join(s.keyTables(), " and ")),
 		milter.TurnedAway: "see whether dkimpy-milter.conf has KeyTableEd25519 and the configuration has no " +

@@ -126,5 +126,5 @@ func (s *Signer) notRun(what string, err error) error {
 	if missing := preflight.Command(what, s.cfg.Command, "command"); missing != nil {
 		return missing
 	}
-	return fault.Temporary(what, err, fmt.Sprintf("run %q by hand to see why", slices.Clone(s.cfg.Command)))
+	return fault.Temporary(what, err, "run it by hand to see why: "+child.Shell(s.cfg.Command))
 }

@@ -129,7 +129,7 @@ func (s *Signer) validate(ctx context.Context, t *table) error {
 		err = fmt.Errorf("%w; it said: %s", err, said)
 	}
 	what := fmt.Sprintf("validate data file %s of signer %s", s.cfg.File, s.cfg.Name)
-	hint := fmt.Sprintf("correct what %q complains of; until then the file is what it was", s.cfg.Validate)
+	hint := "the file is what it was until you correct what this command complains of: " + child.Shell(s.cfg.Validate)
 	if back := s.store.Replace(t.Place, t.data); back != nil {
 		err, hint = errors.Join(err, back), "put the file back by hand: mail may be turned away"
 	}

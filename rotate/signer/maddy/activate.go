@@ -146,8 +146,8 @@ func (s *Signer) checked(ctx context.Context) error {
 		return err
 	}
 	if err := s.run(ctx, s.cfg.Check); err != nil {
-		return fault.Temporary(fmt.Sprintf("check the configuration of signer %s with %q before a restart", s.cfg.Name,
-			s.cfg.Check), err, "run that command by hand, and correct maddy.conf")
+		return fault.Temporary(fmt.Sprintf("check the configuration of signer %s with %s before a restart", s.cfg.Name,
+			child.Shell(s.cfg.Check)), err, "run that command by hand, and correct maddy.conf")
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (s *Signer) restart(ctx context.Context) error {
 		return err
 	}
 	if err := s.run(ctx, s.cfg.Restart); err != nil {
-		return fault.Temporary(fmt.Sprintf("restart signer %s with %q", s.cfg.Name, s.cfg.Restart), err,
+		return fault.Temporary(fmt.Sprintf("restart signer %s with %s", s.cfg.Name, child.Shell(s.cfg.Restart)), err,
 			"run that command by hand, and see whether maddy runs; journalctl -u maddy says why")
 	}
 	return s.store.Step("prove")

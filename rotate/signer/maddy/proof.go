@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
@@ -114,8 +115,8 @@ func worse(v milter.Verdict, signed bool) bool {
 func (s *Signer) doubt(n dkim.Name, verdict milter.Verdict, err error) error {
 	what := fmt.Sprintf("prove that maddy at %s signs with %s (signer %s)", s.cfg.Ask, n, s.cfg.Name)
 	return fault.Temporary(what, err, map[milter.Verdict]string{
-		milter.OtherKey: fmt.Sprintf("see whether %q restarts this maddy, and whether its endpoint at %s uses the modifiers "+
-			"that import %s", s.cfg.Restart, s.cfg.Ask, s.cfg.File),
+		milter.OtherKey: fmt.Sprintf("see whether %s restarts this maddy, and whether its endpoint at %s uses the modifiers "+
+			"that import %s", child.Shell(s.cfg.Restart), s.cfg.Ask, s.cfg.File),
 		milter.Unsigned: fmt.Sprintf("see whether maddy.conf imports %s, and whether its endpoint at %s uses those modifiers",
 			s.cfg.File, s.cfg.Ask),
 		milter.TurnedAway:   "see why maddy refuses mail of the domain at that endpoint; journalctl -u maddy says why",

@@ -35,7 +35,7 @@ func (c *Config) reloading() string {
 	if c.ReloadSignal != "" {
 		return "SIG" + strings.ToUpper(c.ReloadSignal)
 	}
-	return fmt.Sprintf("%q", c.Reload)
+	return child.Shell(c.Reload)
 }
 
 // checkReload finds a reload that can't work before anything is changed.
@@ -75,6 +75,6 @@ func (s *Signer) sendReload(ctx context.Context) error {
 	if said := child.Tail(slices.Concat(res.Stdout, res.Stderr)); said != "" {
 		err = fmt.Errorf("%w; it said: %s", err, said)
 	}
-	return fault.Temporary(fmt.Sprintf("reload signer %s with %q", s.cfg.Name, s.cfg.Reload), err,
+	return fault.Temporary(fmt.Sprintf("reload signer %s with %s", s.cfg.Name, child.Shell(s.cfg.Reload)), err,
 		"run that command by hand; until it succeeds the daemon may sign with the keys that it has read before")
 }
