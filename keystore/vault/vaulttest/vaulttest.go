@@ -3,9 +3,9 @@
 // port, and ends with the test.
 //
 // The server is the module below this package. It is built once, into the user's
-// cache directory; the first time takes some ten minutes of one core, longer than
+// cache directory; the first time takes some five minutes of one core, longer than
 // go test waits by default, so build it ahead:
-// (cd keystore/vault/vaulttest/server && CGO_ENABLED=0 go build -trimpath -o /dev/null .)
+// keystore/vault/vaulttest/server/build /dev/null
 //
 // It has a KV version 2 engine at "secret", as Vault's own development server has,
 // and AppRole login at "approle". Namespaces are not in the open edition.

@@ -29,7 +29,7 @@ func Outcome(all, failed, refused int) int {
 	return ExitError
 }
 
-// Ended returns the error for such a run: nil when all is done.
+// Ended returns the error of a run over several domains: nil when all is done, else an Exit with the code of Outcome.
 func Ended(all, failed, refused int) error {
 	if code := Outcome(all, failed, refused); code != ExitDone {
 		return Exit(code)
