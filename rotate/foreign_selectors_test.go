@@ -79,3 +79,20 @@ func TestFormerDismissed(t *testing.T) {
 		}
 	}
 }
+
+// TestFormerDismissedReturns guards I2: a signer that is no longer listed and had left a former selector is asked until the
+// private key there is destroyed; where it signs with it again, the record may not go.
+func TestFormerDismissedReturns(t *testing.T) {
+	at := time.Unix(1, 0)
+	st := rotate.State{Active: "s1", Selectors: map[string]*rotate.Selector{"s1": {}, "s2": {}},
+		Earlier: rotate.Earlier{"old": {Retired: []rotate.Retired{{KeyID: "1"}}}},
+		Former:  rotate.Formers{{Selector: "old", Signer: "mx2", Until: at, Due: at, Away: true}}}
+	if got := rotate.Dismissed(st, []string{"mx1"}); len(got) != 1 {
+		t.Errorf("asked of those that are no longer listed are %v", got)
+	}
+	st.Heed(rotate.Domain{Signers: []string{"mx1"}}, rotate.Observation{Dismissed: map[string]rotate.SignerSeen{
+		"mx2": {Ref: dkim.Ref{Name: dkim.Name{Selector: "old"}}}}}, nil, at)
+	if f := st.Former[0]; f.Away || !f.Until.IsZero() {
+		t.Errorf("it signs with old again, and that counts as left: %+v", f)
+	}
+}
