@@ -188,8 +188,11 @@ func (h *Check) SignerDrift(name string) *finding.Finding {
 	}
 	should := cmp.Or(h.Have.Active, h.Have.Target, c.Selector)
 	usual := "it is brought back to " + should + " by itself"
-	if ref.Selector == "" || h.Have.Phase == rotate.Bootstrapping {
+	switch switched := h.Have.Phase == rotate.Switching && ref.Selector == h.Have.Target; {
+	case ref.Selector == "", h.Have.Phase == rotate.Bootstrapping:
 		usual = "it is given the key of " + should + " by itself"
+	case switched: // with another key than the one that it was given
+		usual = "it is given the key of " + ref.Selector + " again by itself"
 	}
 	f := finding.Finding{Code: codes.SignerStrays, Signer: name}
 	f.Repair, f.Asks = h.brought(name, should, usual)
