@@ -36,23 +36,45 @@ func (d *Dir) own(name string, flags int, as As) (f *os.File, made bool, err err
 	if err != nil || made {
 		return f, made, err
 	}
+	links, err := d.sole(f)
+	if err == nil && links == 1 {
+		return f, false, nil
+	}
+	f.Close()
+	if err == nil { // removed since it was opened
+		return d.own(name, flags, as)
+	}
+	return nil, false, err
+}
+
+// sole refuses an open file that belongs to others, or has other names; it returns how many it has: one, or none where
+// it was removed.
+func (d *Dir) sole(f *os.File) (links int, err error) {
 	info, err := Stat(f)
 	switch {
 	case err != nil:
 	case !d.trust.has(uint32(info.UID)):
 		err = refuse(f.Name(), fmt.Sprintf("belongs to user %s", userName(uint32(info.UID))), "remove it, or run: chown "+
 			userName(uint32(os.Geteuid()))+" "+f.Name())
-	case info.Links == 0: // removed since it was opened
-		f.Close()
-		return d.own(name, flags, as)
-	case info.Links != 1:
+	case info.Links > 1:
 		err = refuse(f.Name(), fmt.Sprintf("has %d names (hard links), so it may be another file", info.Links),
 			"remove the name that does not belong")
-	default:
-		return f, false, nil
 	}
-	f.Close()
-	return nil, false, err
+	return info.Links, err
+}
+
+// MayLock foresees that Lock would refuse what stands at the name. It takes no lock and makes nothing.
+func (d *Dir) MayLock(name string) error {
+	f, err := d.open(name, unix.O_RDONLY)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = d.sole(f)
+	return err
 }
 
 func (d *Dir) makeEmpty(name string, flags int, as As) (*os.File, bool, error) {

@@ -163,9 +163,12 @@ func (s *Store) write(p Place, data []byte, as safefile.As, modified time.Time) 
 	return f.Replace()
 }
 
+// lockEnding ends the name of the lock of a table.
+const lockEnding = ".dkimbot-lock"
+
 // LockTable keeps other processes from changing a table, until unlock is called (I8). The lock is a file beside it.
 func (s *Store) LockTable(ctx context.Context, p Place) (unlock func(), err error) {
-	if unlock, err = p.Lock(ctx, p.Name+".dkimbot-lock"); err != nil {
+	if unlock, err = p.Lock(ctx, p.Name+lockEnding); err != nil {
 		return nil, s.LockFault(ctx, p, err)
 	}
 	return unlock, nil
@@ -243,10 +246,21 @@ func (s *Store) FaultOr(what string, err error) error {
 	return s.Fault(what, err)
 }
 
-// MayReplace foresees that the file at path can't be replaced; kind says what it is, such as "table".
+// MayReplace foresees that the file at path can't be locked or replaced; kind says what it is, such as "table".
 func (s *Store) MayReplace(kind, path string) error {
 	if err := safefile.MayReplace(settings.RealPath(path)); err != nil {
 		return preflight.Coded(codes.NotWritable, s.Fault("write "+kind+" "+path, err))
+	}
+	dir, name, err := safefile.Parent(path)
+	if errors.Is(err, fs.ErrNotExist) { // its directory is yet to be made
+		return nil
+	}
+	if err != nil {
+		return s.Fault("write "+kind+" "+path, err)
+	}
+	defer dir.Close()
+	if err := dir.MayLock(name + lockEnding); err != nil {
+		return s.LockFault(context.Background(), Place{dir, name}, err)
 	}
 	return nil
 }

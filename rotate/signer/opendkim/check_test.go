@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -46,6 +47,12 @@ func TestCheckNamesWhatFails(t *testing.T) {
 			undo: func() { os.Chmod(d.KeyTable, 0o644) }, code: "unreadable-table", words: "chmod o+r"},
 		"one table missing": {edit: func(c *Config) error { c.KeyTable = filepath.Join(d.Dir, "absent"); return nil },
 			code: "missing-table", words: "absent"},
+		"a link in the place of a lock": {edit: func(c *Config) error { return os.Symlink("/etc/passwd", d.SigningTable+".dkimbot-lock") },
+			undo: func() { os.Remove(d.SigningTable + ".dkimbot-lock") }, code: "unsafe-file", words: "only dkimbot uses that name",
+			passes: true},
+		"a pipe in the place of a lock": {edit: func(c *Config) error { return syscall.Mkfifo(d.SigningTable+".dkimbot-lock", 0o600) },
+			undo: func() { os.Remove(d.SigningTable + ".dkimbot-lock") }, code: "unsafe-file", words: "only dkimbot uses that name",
+			passes: true},
 		"milter silent": {edit: func(c *Config) error { c.Milter = "inet:127.0.0.1:1"; return nil },
 			words: "does not answer", passes: true},
 	} {
