@@ -35,12 +35,15 @@ var classMutants = []struct {
 	{mutant{"a wildcard's key is taken to be kept no longer than its TTL", []string{"I2"}, 20, All,
 		looker(func(p *process) ports.Looker { return keyless{p} })}, wildcards, 1},
 
-	{mutant{"time in which a process was stopped does not count", []string{"I8"}, 20, All,
+	{mutant{"time in which a process was stopped does not count", []string{"I8"}, 60, All,
 		func() *tamper {
 			return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Clock = sleepless{p} }}
-		}}, stops, 100},
+		}}, stops, 70},
 	{mutant{"what came too late is not said", []string{"I8"}, 40, All,
 		stores(func(l ledger) ports.Store { return discreet{l} })}, stops, 1},
+
+	{mutant{"a purge takes signers to change at once", []string{"I2"}, 100, All,
+		signers(func(s remote) ports.Signer { return abrupt{s} })}, changes | movers, 1},
 
 	// They show only where two domains publish at one name within the time that DNS lags.
 	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 210},

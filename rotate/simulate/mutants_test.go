@@ -78,8 +78,6 @@ var mutants = []mutant{
 	{"a purge asks no signer", []string{"I2"}, 20, All, signers(func(s remote) ports.Signer { return unasked{s} })},
 	{"a purge destroys a private key whose record still stands", []string{"I5"}, 20, All,
 		publishers(func(p publisher) ports.Publisher { return unrevoked{p} })},
-	{"a purge takes signers to change at once", []string{"I2"}, 200, All,
-		signers(func(s remote) ports.Signer { return abrupt{s} })},
 	{"repairs wait for a maintenance window", []string{"I7"}, 20, All, windowed},
 	{"an approved plan is applied twice", []string{"I7"}, 50, All, twice},
 
