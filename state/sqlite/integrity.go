@@ -6,11 +6,13 @@ import (
 	"errors"
 	"os"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // InPlace returns why the file that is open is not the one that counts, nil if it is: it is missing, or another file
-// stands in its place, so that what is written is lost. It only looks at the file's name.
+// stands in its place, so that what is written is lost, or it holds no database any more. It looks at its name and its
+// beginning.
 func (s *Store) InPlace() error {
 	now, err := os.Stat(s.path)
 	if err != nil {
@@ -21,6 +23,17 @@ func (s *Store) InPlace() error {
 		return fault.Lasting("find the state database "+s.path,
 			errors.New("another file took its place after it was opened; what is written to the open one is lost"),
 			"stop the daemon, put the right file there (dkimbot-recovery(7)), and start it again")
+	}
+	// SQLite reads it, since a file that is opened and closed beside it loses SQLite's locks
+	db, err := sql.Open("sqlite", dsn(s.path, "mode=ro"))
+	if err != nil {
+		return nil // Intact says why
+	}
+	defer db.Close()
+	var version int
+	err = broken(s.path, "read", db.QueryRow("PRAGMA schema_version").Scan(&version))
+	if fault.CodeOf(err) == codes.DamagedState {
+		return err
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,9 @@ func TestSoundWhileOpen(t *testing.T) {
 		}, "damaged", codes.DamagedState},
 		"pages": {func(t *testing.T, path string, text []byte) {
 			rewrite(t, path, append(bytes.Clone(text[:4096]), bytes.Repeat([]byte{0xee}, len(text)-4096)...))
+		}, "damaged", codes.DamagedState},
+		"all of it": {func(t *testing.T, path string, text []byte) {
+			rewrite(t, path, bytes.Repeat([]byte("garbage\n"), len(text)/8))
 		}, "damaged", codes.DamagedState},
 		"its end": {func(t *testing.T, path string, text []byte) { rewrite(t, path, text[:len(text)/2]) }, "damaged",
 			codes.DamagedState},
@@ -83,6 +87,9 @@ func TestSoundWhileOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			damage.do(t, path, text)
+			if err := s.InPlace(); (err != nil) != slices.Contains([]string{"all of it", "another file", "no file"}, name) {
+				t.Errorf("at its place: %v", err)
+			}
 			switch err := s.Intact(ctx); {
 			case damage.says == "":
 				if err != nil {
