@@ -3,6 +3,7 @@ package show
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,8 +47,8 @@ func (t domain) body() {
 				keyWords(c.KeyID, "no key"))
 			continue
 		}
-		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector,
-			keyWords(c.KeyID, "no key"), t.At(c.At))
+		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s%s\n", name, c.Selector,
+			keyWords(c.KeyID, "no key"), t.At(c.At), unconfirmed(st, name))
 	}
 	t.sentBack()
 	t.onHold()
@@ -59,6 +60,14 @@ func (t domain) body() {
 	}
 	t.next(st.Next, rotate.Reason{})
 	fmt.Fprintln(t.W)
+}
+
+// unconfirmed says that a signer may sign with the target of a switch by now, though it has not confirmed that.
+func unconfirmed(st rotate.State, signer string) string {
+	if st.Phase != rotate.Switching || st.Signers[signer].Selector == st.Target || slices.Contains(st.Held, signer) {
+		return ""
+	}
+	return "; its switch to " + st.Target + " is not confirmed yet"
 }
 
 func (t domain) failures() {
