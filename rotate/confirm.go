@@ -42,8 +42,9 @@ func (st State) AsOf(now time.Time) State {
 
 // Begin notes an intent and enters the phase that it belongs to (I7).
 func (st *State) Begin(i Intent, p Policy) {
-	st.Intent = &i
-	st.Next = nil // it is unknown until the work is at rest; an interrupted one is taken up at once
+	old := st.Intent
+	i.Again = old != nil && old.Kind == i.Kind && old.Selector == i.Selector && old.Signer == i.Signer
+	st.Intent, st.Next = &i, nil // the next is unknown until the work is at rest; an interrupted one is taken up at once
 	st.Released = st.Released.clearing()
 	switch {
 	case left(st, i.Selector) != nil: // no phase belongs to one that the domain had earlier

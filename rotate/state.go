@@ -126,6 +126,7 @@ type Intent struct {
 	Record   string    `json:"record,omitempty"`
 	Version  int       `json:"version,omitempty"` // store: the version that the new one follows
 	At       time.Time `json:"at"`
+	Again    bool      `json:"again,omitempty"` // an earlier try of the same was cut off
 }
 
 // Next says what comes next for a domain.

@@ -66,10 +66,10 @@ func (v *view) MayBeInHands(keyID string) bool {
 	})
 }
 
-// Late reports whether a signer is known to keep what follows it waiting: it does not answer, or an earlier try to
-// switch it failed or was cut off.
+// Late reports whether a signer is known to keep what follows it waiting: it does not answer, or an earlier try to switch
+// it failed, or was cut off twice. That happens once for many reasons, and its mail is not to fail for a moment for it.
 func Late(j *Judge, name string) bool {
 	i := j.Have.Intent
-	cutOff := i != nil && i.Kind == rotate.Activate && i.Signer == name
+	cutOff := i != nil && i.Again && i.Kind == rotate.Activate && i.Signer == name
 	return cutOff || j.Have.Failed.Signer == name || j.Seen.Signers[name].Err != nil
 }
