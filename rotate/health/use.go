@@ -66,7 +66,7 @@ func (v *view) MayBeInHands(keyID string) bool {
 	})
 }
 
-// Late reports whether a signer is known to keep what follows it waiting: it does not answer, or an earlier try to switch
+// Late reports whether a signer is known to keep what follows waiting: it does not answer, or an earlier try to switch
 // it failed, or was cut off twice. That happens once for many reasons, and its mail is not to fail for a moment for it.
 func Late(j *Judge, name string) bool {
 	i := j.Have.Intent
