@@ -177,8 +177,8 @@ func TestReplacedIsPublic(t *testing.T) {
 	})
 }
 
-// TestExposed: a compromised key is exposed while mail that somebody else signs with it verifies, and nothing can be
-// done about it by itself.
+// TestExposed: a compromised key is exposed while mail that somebody else signs with it verifies, or will again, and
+// nothing can be done about it by itself.
 func TestExposed(t *testing.T) {
 	exposed := func(j *health.Judge) any { return j.ExposedKeys() }
 	alone := changes(plantest.Leak("s1"), lost("s2"))
@@ -192,6 +192,14 @@ func TestExposed(t *testing.T) {
 			s.Selector("s2").Next = plantest.KeyAt(2)
 		}), exposed, "[]"},
 		"nothing failed": {plantest.Ready, alone, func(j *health.Judge) any { return j.Exposed(nil) }, nil},
+		"a lost zone": {plantest.Ready, changes(plantest.Leak("s1"), func(s *scene) { s.Show("s1"); s.Show("s2") }), exposed,
+			"[s1]"},
+		"a lost zone, in words": {plantest.Ready, changes(plantest.Leak("s1"), func(s *scene) { s.Show("s1"); s.Show("s2") }),
+			func(j *health.Judge) any { return j.StillUsed([]string{"s1"}) },
+			"leave and revoke the compromised key at s1._domainkey.example.com: no name server shows a record at either selector, " +
+				"so no signer was switched away from it, and it is not revoked; mail that somebody else signs with it verifies where " +
+				"a resolver still knows its record, and again when the zone is back"},
+		"its record alone is lost": {plantest.Ready, append(alone, func(s *scene) { s.Show("s1") }), exposed, "[]"},
 		"both": {plantest.Ready, alone, func(j *health.Judge) any {
 			return j.StillUsed([]string{"s1", "s2"})
 		}, "leave and revoke the compromised keys at s1._domainkey.example.com and s2._domainkey.example.com: " +
