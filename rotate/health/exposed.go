@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
-// ExposedKeys returns the compromised keys' selectors at which mail still verifies, or will when a lost zone comes back,
+// ExposedKeys returns the compromised keys' selectors at which mail still verifies, or will when a lost zone is back,
 // because signers sign with the key and could not be switched away from it.
 func (j *Judge) ExposedKeys() (out []string) {
 	for _, s := range j.Want.Policy.Selectors {
