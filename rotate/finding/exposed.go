@@ -34,3 +34,14 @@ func Troubled(code codes.Code, selector, signer string, err error, repair string
 const BogusHint = "have the zone signed again, with the record in it, " +
 	"and compare its keys with the DS record at the parent; " +
 	"delv and dnsviz show where the chain breaks. Nothing relies on the record until then"
+
+// StillUsed says why signers sign with a compromised key, and what that means. lost says that no name server shows a
+// record at either selector.
+func StillUsed(lost bool) string {
+	if lost {
+		return "no name server shows a record at either selector, so that no signer leaves it, and it is not revoked; " +
+			"mail that somebody else signs with it verifies again when the zone is back"
+	}
+	return "no signer could be switched away from it yet, and revoking it now would make all mail fail; until it is revoked, " +
+		"mail that somebody else signs with it verifies"
+}

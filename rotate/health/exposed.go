@@ -19,7 +19,7 @@ import (
 func (j *Judge) ExposedKeys() (out []string) {
 	for _, s := range j.Want.Policy.Selectors {
 		if j.Have.Leaked(s) && !j.LostForGood(s) && !j.Bound(s) && !j.Replaced(s) &&
-			(j.Standing(s) != Absent || j.zoneLost()) && !j.MayRevoke(s) {
+			(j.Standing(s) != Absent || zoneLost(j)) && !j.MayRevoke(s) {
 			out = append(out, s)
 		}
 	}
@@ -27,8 +27,8 @@ func (j *Judge) ExposedKeys() (out []string) {
 }
 
 // zoneLost reports whether no server shows a record at either selector, so that no signer can leave one for the other.
-func (j *Judge) zoneLost() bool {
-	return !slices.ContainsFunc(j.Want.Policy.Selectors[:], func(s string) bool { return j.Standing(s) != Absent })
+func zoneLost(j *Judge) bool {
+	return j.Standing(j.Want.Policy.Selectors[0]) == Absent && j.Standing(j.Want.Policy.Selectors[1]) == Absent
 }
 
 // Exposed returns the errors of a run, and says with them which compromised keys are still in use.
@@ -67,13 +67,7 @@ func (j *Judge) StayInUse(selectors []string, why error) error {
 
 // StillUsed says that signers sign with compromised keys, and what that means.
 func (j *Judge) StillUsed(selectors []string) string {
-	if j.zoneLost() {
-		return "leave and revoke the compromised " + j.keysAt(selectors) + ": no name server shows a record at either selector, " +
-			"so no signer was switched away from it, and it is not revoked; mail that somebody else signs with it verifies where " +
-			"a resolver still knows its record, and again when the zone is back"
-	}
-	return "leave and revoke the compromised " + j.keysAt(selectors) + ": no signer could be switched away from it yet, " +
-		"and revoking it now would make all mail fail; until it is revoked, mail that somebody else signs with it verifies"
+	return "leave and revoke the compromised " + j.keysAt(selectors) + ": " + finding.StillUsed(zoneLost(j))
 }
 
 // LeftAt says when signers leave compromised keys by themselves.
@@ -93,7 +87,7 @@ func (j *Judge) keysAt(selectors []string) string {
 // CantRevoke says why compromised keys that a signer was to leave are not revoked.
 func (j *Judge) CantRevoke(selectors ...string) error {
 	first, to := "repair a signer", j.Want.Policy.Other(selectors[0])
-	if j.zoneLost() || j.Opposed(to) && !j.AnySilent() { // the signers are well
+	if zoneLost(j) || j.Opposed(to) && !j.AnySilent() { // the signers are well
 		first = "have every name server show the record of " + to
 	}
 	return finding.WithThing(finding.Exposure(selectors), fault.Temporary(j.StillUsed(selectors), nil,

@@ -196,9 +196,9 @@ func TestExposed(t *testing.T) {
 			"[s1]"},
 		"a lost zone, in words": {plantest.Ready, changes(plantest.Leak("s1"), func(s *scene) { s.Show("s1"); s.Show("s2") }),
 			func(j *health.Judge) any { return j.StillUsed([]string{"s1"}) },
-			"leave and revoke the compromised key at s1._domainkey.example.com: no name server shows a record at either selector, " +
-				"so no signer was switched away from it, and it is not revoked; mail that somebody else signs with it verifies where " +
-				"a resolver still knows its record, and again when the zone is back"},
+			"leave and revoke the compromised key at s1._domainkey.example.com: no name server shows a record at either " +
+				"selector, so that no signer leaves it, and it is not revoked; mail that somebody else signs with it verifies " +
+				"again when the zone is back"},
 		"its record alone is lost": {plantest.Ready, append(alone, func(s *scene) { s.Show("s1") }), exposed, "[]"},
 		"both": {plantest.Ready, alone, func(j *health.Judge) any {
 			return j.StillUsed([]string{"s1", "s2"})

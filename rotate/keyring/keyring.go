@@ -102,7 +102,7 @@ func (k *Ring) Discard(ctx context.Context, name dkim.Name, old rotate.Retired) 
 const gone = 3
 
 // last returns the newest version. It may be the copy of an old key: a fresh one is not always made yet. Where the
-// keystore does not tell its number, as of one that was deleted, the versions behind from are asked for.
+// keystore does not say its number, as of one that was deleted, the versions behind from are asked for.
 func (k *Ring) last(ctx context.Context, name dkim.Name, from int) (int, error) {
 	_, newest, err := k.Keystore.Get(ctx, name, 0)
 	if err == nil {

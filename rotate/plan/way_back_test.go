@@ -52,6 +52,7 @@ func TestWhatIsInTheWay(t *testing.T) {
 	}{
 		"a signer":                   {func(*scene) {}, "repair a signer; dkimbot then"},
 		"a name server":              {func(s *scene) { s.Lag("s2") }, "have every name server show the record of s2; dkimbot then"},
+		"a lost zone":                {func(s *scene) { s.Show("s1"); s.Show("s2") }, "have every name server show the record of s2; dkimbot then"},
 		"a name server and a signer": {func(s *scene) { s.Lag("s2"); s.Silence("mx1") }, "repair a signer; dkimbot then"},
 	} {
 		s := plantest.Ready()
