@@ -39,9 +39,8 @@ func (j *Judge) Exposed(failed error) error {
 	if failed == nil || len(out) == 0 {
 		return failed
 	}
-	said := &fault.Error{Kind: fault.KindOf(failed), What: j.StillUsed(out), Hint: "revoke it now anyway: '" +
-		j.RevokeNow(out) + "'"}
-	return errors.Join(failed, said)
+	return errors.Join(failed, &fault.Error{Kind: fault.KindOf(failed), What: j.StillUsed(out),
+		Hint: "revoke it now anyway: '" + j.RevokeNow(out) + "'"})
 }
 
 // Cornered says of a step that failed while signers wait for its key, to leave a

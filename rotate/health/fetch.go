@@ -18,9 +18,8 @@ func (v *view) sentBack(signer, selector string) bool {
 	return v.Have.Phase == rotate.Switching && selector == v.Have.Active && slices.Contains(v.Have.Held, signer)
 }
 
-// CanFetch reports whether a signer can be switched to a selector's key while the keystore can't
-// be asked for it, or holds nothing that it should: the signer fetches the key itself, and nothing says that
-// another one took its place.
+// CanFetch reports whether a signer can be switched to a selector's key while the keystore can't be asked for it, or
+// holds nothing that it should: the signer fetches the key itself, and nothing says that another one took its place.
 func (v *view) CanFetch(signer, selector string) bool {
 	seen := v.Seen.Selectors[selector]
 	if !v.Seen.Fetchers[signer] || v.Seen.Signers[signer].Err != nil || v.differed(selector, "") {

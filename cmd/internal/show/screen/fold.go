@@ -80,12 +80,18 @@ func (f fold) line(out *bytes.Buffer, line string) {
 // wordEnd is where the first word of the text ends; what stays together and fits into most columns
 // is a word.
 func wordEnd(text string, most int) int {
-	begin := 0
-	if quoted := together.FindString(text); utf8.RuneCountInString(quoted) <= most {
-		begin = len(quoted)
+	if quoted := len(together.FindString(text)); quoted > 0 {
+		if end := quoted + spaceIn(text[quoted:]); utf8.RuneCountInString(text[:end]) <= most {
+			return end
+		}
 	}
-	if end := strings.IndexByte(text[begin:], ' '); end >= 0 {
-		return begin + end
+	return spaceIn(text)
+}
+
+// spaceIn is where the first space of the text stands, or the text ends.
+func spaceIn(text string) int {
+	if at := strings.IndexByte(text, ' '); at >= 0 {
+		return at
 	}
 	return len(text)
 }
