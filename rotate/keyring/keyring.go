@@ -101,6 +101,9 @@ func (k *Ring) Discard(ctx context.Context, name dkim.Name, old rotate.Retired) 
 // gone is how many versions in a row must be gone for those before them to be gone, too.
 const gone = 3
 
+// unread is how many versions in a row are asked for that can't be read: a keystore may refuse to show any.
+const unread = 20
+
 // last returns the newest version. It may be the copy of an old key: a fresh one is not always made yet. Where the
 // keystore does not say its number, as of one that was deleted, the versions behind from are asked for.
 func (k *Ring) last(ctx context.Context, name dkim.Name, from int) (int, error) {
@@ -108,15 +111,18 @@ func (k *Ring) last(ctx context.Context, name dkim.Name, from int) (int, error) 
 	if err == nil {
 		return max(newest, from), nil
 	}
-	for v, missing := from+1, 0; missing < gone; v++ {
+	for v, missing := from+1, 0; missing < gone && v <= from+unread; v++ {
 		if err != nil && fault.KindOf(err) == fault.Transient {
 			return 0, err
 		}
 		var key *dkim.PrivateKey
-		if key, _, err = k.Keystore.Get(ctx, name, v); key == nil && err == nil {
-			missing++
-		} else {
+		switch key, _, err = k.Keystore.Get(ctx, name, v); {
+		case key != nil:
 			from, missing = v, 0
+		case err == nil:
+			missing++
+		default: // it is there, and can't be read
+			missing = 0
 		}
 	}
 	return from, nil

@@ -106,6 +106,37 @@ func TestCopiesGo(t *testing.T) {
 	}
 }
 
+// refusing shows its first version, and then refuses for good to show any.
+type refusing struct {
+	versions
+	t     *testing.T
+	asked int
+}
+
+func (r *refusing) Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+	if r.asked++; r.asked > 100 {
+		r.t.Fatal("it was asked a hundred times")
+	}
+	if version == 1 {
+		return r.versions.Get(ctx, name, version)
+	}
+	return nil, 0, fault.Lasting("read it", nil, "give the right to read")
+}
+
+// TestCopiesAreAskedForInVain: a keystore that refuses to show whatever stands behind a key is not asked for ever (I5).
+func TestCopiesAreAskedForInVain(t *testing.T) {
+	key, err := dkim.Generate(dkim.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &refusing{t: t, versions: versions{keys: []*dkim.PrivateKey{key}}}
+	_, err = keyring.New(r).Discard(t.Context(), dkim.Name{Domain: "example.com", Selector: "s1"},
+		rotate.Retired{KeyID: key.ID(), Version: 1})
+	if err != nil || !slices.Equal(r.destroyed, []int{1}) {
+		t.Errorf("%v; destroyed %d", err, r.destroyed)
+	}
+}
+
 // TestDiscard: a replaced key is destroyed where it stands, also one that was deleted and could come back, and not where
 // another key has its number; copies are looked for until three versions in a row before it are gone (I5). What can't
 // be asked about, or destroyed, is no success.

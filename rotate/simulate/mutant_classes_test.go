@@ -35,7 +35,7 @@ var classMutants = []struct {
 	{mutant{"a wildcard's key is taken to be kept no longer than its TTL", []string{"I2"}, 20, All,
 		looker(func(p *process) ports.Looker { return keyless{p} })}, wildcards, 1},
 
-	{mutant{"time in which a process was stopped does not count", []string{"I8"}, 60, All,
+	{mutant{"time in which a process was stopped does not count", []string{"I8"}, 20, All,
 		func() *tamper {
 			return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Clock = sleepless{p} }}
 		}}, stops, 70},
