@@ -133,7 +133,7 @@ func TestNoFaults(t *testing.T) {
 // that many domain-years, and one in so many mutants. `make simulate` does all of it.
 const (
 	raceYears   = 50
-	raceMutants = 16
+	raceMutants = 8
 )
 
 // TestTenThousandDomainYears plays random worlds with all faults on: no invariant
