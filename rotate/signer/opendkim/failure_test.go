@@ -35,7 +35,7 @@ func TestReloadLeftOut(t *testing.T) {
 	s := newSigner(t, d, func(c *Config) { c.Reload, c.ReloadTimeout = []string{"true"}, 2*time.Second })
 	for range 2 {
 		err := withTime(s, func() error { return s.Activate(t.Context(), []dkim.SigningKey{now}) }, "signs with selector")
-		wantWords(t, err, "signs with selector s1", "s2._domainkey.a.example", `reload ["true"]`)
+		wantWords(t, err, "signs with selector s1", "s2._domainkey.a.example", "reload true reaches")
 		faulttest.Shown(t, err)
 		if fault.KindOf(err) != fault.Transient {
 			t.Errorf("kind is %v; want Transient", fault.KindOf(err))

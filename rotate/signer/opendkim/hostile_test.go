@@ -174,7 +174,7 @@ func TestTrustedLinks(t *testing.T) {
 	}
 }
 
-// TestOddFiles: what is not a regular file of a table's or a key's size is reported by name, at once.
+// TestOddFiles: what is not a regular file of a table's size is reported by name, at once.
 func TestOddFiles(t *testing.T) {
 	k := signertest.Keys(t, 1)
 	key := signertest.At("a.example", "s1", k[0])
@@ -189,21 +189,12 @@ func TestOddFiles(t *testing.T) {
 		"pipe as marker":             {fifo, func(s *Signer) string { return s.pendingPath() }},
 		"pipe as lock":               {fifo, func(s *Signer) string { return s.keyTable + ".dkimbot-lock" }},
 		"pipe as directory":          {fifo, func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, "a.example") }},
-		"pipe as key file":           {fifo, func(s *Signer) string { return s.keyPath(key.Ref()) }},
 		"endless table":              {zero, func(s *Signer) string { return s.keyTable }},
 		"endless table of addresses": {zero, func(s *Signer) string { return s.signTable }},
-		"large key file": {func(path string) error {
-			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<40))
-		}, func(s *Signer) string { return s.keyPath(key.Ref()) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := undisturbed(t, nil)
 			path := test.at(s)
-			if dir := filepath.Dir(path); strings.HasSuffix(dir, "a.example") {
-				if err := os.Mkdir(dir, 0o700); err != nil {
-					t.Fatal(err)
-				}
-			}
 			if err := test.make(path); err != nil {
 				t.Fatal(err)
 			}
@@ -232,6 +223,40 @@ func TestOddFiles(t *testing.T) {
 	wantWords(t, err, "not a regular file", pipe)
 	_, err = ExistingKey{Path: pipe}.Read()
 	wantWords(t, err, "not a regular file")
+}
+
+// TestOddKeyFiles: what stands at a key file's usual name and can't be a key neither stops the switch
+// (I7) nor is touched, and it is not read to its end: the key gets another name.
+func TestOddKeyFiles(t *testing.T) {
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	for name, plant := range map[string]func(path string) error{
+		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"large": func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<40))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := undisturbed(t, nil)
+			path := s.keyPath(key.Ref())
+			if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), plant(path)); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := s.Activate(ctx, []dkim.SigningKey{key}); err != nil {
+				t.Fatal(err)
+			}
+			wantActive(t, s, key)
+			after, err := os.Lstat(path)
+			if err != nil || !os.SameFile(before, after) || after.Size() != before.Size() || after.Mode() != before.Mode() {
+				t.Errorf("what stood at %s was touched: %v, %v", path, after, err)
+			}
+		})
+	}
 }
 
 // TestLocks: nobody else can hold the locks, and one that is held is reported with its holder (I8).
