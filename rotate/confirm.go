@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // The functions of this file move a State on. They are pure: each takes what was confirmed
@@ -126,11 +127,14 @@ func (st *State) Verified(selector string, now time.Time) {
 	}
 }
 
-// Activated notes that a signer has confirmed the selector, surely in effect at
-// at. When it was the last one of signers, the switch is complete (I10).
+// Activated notes that a signer confirmed the selector, surely in effect at at; the last one ends the switch (I10).
 func (st *State) Activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
-	st.Signers[signer] = Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
-	st.Intent = nil
+	c := Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
+	old := st.Signers[signer]
+	if old.Selector == c.Selector && old.KeyID == c.KeyID && at.Sub(old.At) < finding.ContestedFor {
+		c.Undone = old.Undone
+	}
+	st.Signers[signer], st.Intent = c, nil
 	if ref.Selector == st.Active {
 		st.drainAgain(at)
 	}
@@ -178,7 +182,11 @@ func (st *State) noticed(seen Observation) {
 	for name, s := range seen.Signers {
 		c, ok := st.Signers[name]
 		ref := st.Identify(s.Ref)
-		if ok && s.Err == nil && (ref.Selector != c.Selector || ref.KeyID != c.KeyID || s.Here.Selector != "") {
+		differs := ref.Selector != c.Selector || ref.KeyID != c.KeyID
+		if ok && s.Err == nil && (differs || s.Here.Selector != "") {
+			if differs && !c.Unsure {
+				c.Undone++
+			}
 			c.Unsure = true
 			st.Signers[name] = c
 		}

@@ -37,14 +37,6 @@ func (s Sight) Whom() string {
 	return cmp.Or(s.Asked, "every authoritative server")
 }
 
-// ShowIt says that those who were asked show a record, or that no server was asked.
-func (s Sight) ShowIt() string {
-	if s.Unchecked {
-		return "DNS was not asked (verify.mode none)"
-	}
-	return s.Whom() + " shows it"
-}
-
 // Nobody stands for whom a look asked where DNS is not to be asked (verify.mode none).
 const Nobody = "nobody"
 

@@ -115,6 +115,7 @@ type Confirmed struct {
 	Left     bool      `json:"left,omitempty"`   // it was taken out of the configuration, at At or before
 	Silent   bool      `json:"silent,omitempty"` // and did not answer when it was asked last
 	Signs    bool      `json:"signs,omitempty"`  // and said since that it signs with this key nevertheless
+	Undone   int       `json:"undone,omitempty"` // how often in a row it was seen changed after it had confirmed this
 }
 
 // Intent is an effect about to happen; it is written before the effect (I7).

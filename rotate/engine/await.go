@@ -64,14 +64,7 @@ func (r *run) untested(selector string, key *rotate.Key) bool {
 
 // sawIt notes what was seen of a record, and who was asked.
 func (r *run) sawIt(ctx context.Context, s rotate.Step, key *rotate.Key, sight rotate.Sight, tested string) error {
-	r.saw = sight.ShowIt() + "; " + tested
-	if health.Enough(r.judge(), s.Selector) {
-		r.saw = wayout.EnoughNote(r.judge(), s.Selector) + "; " + tested
-	} else if health.Somewhere(r.judge(), s.Selector) && !sight.Silent {
-		r.saw = "not all servers show it (" + strings.Join(sight.Lagging, "; ") + "), and the signer signs with nothing; " + tested
-	} else if sight.Silent {
-		r.saw = "all servers that answer show it, but not all answer (" + strings.Join(sight.Lagging, "; ") + "); " + tested
-	}
+	r.saw = wayout.ShownNote(r.judge(), s.Selector, sight) + "; " + tested
 	if r.judge().Standing(s.Selector) == health.Current || r.judge().Flight(s.Selector) {
 		r.st.Verified(s.Selector, r.engine.Clock.Now())
 		r.st.Selectors[s.Selector].Key.Unasked = sight.Unchecked

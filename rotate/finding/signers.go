@@ -2,6 +2,7 @@ package finding
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -28,4 +29,16 @@ func Overruled(signer, line string) *Finding {
 	}
 	return &Finding{Code: codes.SignerOverruled, Signer: signer, Asks: true, Repair: OverruledHint,
 		Message: fmt.Sprintf("in the files of signer %s, %s", signer, line)}
+}
+
+// ContestedFor is how long it is remembered that another program changed a signer.
+const ContestedFor = 24 * time.Hour
+
+// Contested says, when a signer was seen changed again and again after it had confirmed, who may have done that.
+func Contested(times int) string {
+	if times < 2 {
+		return ""
+	}
+	return fmt.Sprintf("; another program has changed it %d times in a row after it had confirmed: find that program, "+
+		"such as a second dkimbot with a state of its own, or configuration management", times)
 }

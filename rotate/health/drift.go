@@ -218,6 +218,7 @@ func (h *Check) SignerDrift(name string) *finding.Finding {
 		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; dkimbot knows nothing of that selector", name,
 			ref.Selector, should)
 	}
+	f.Message += finding.Contested(c.Undone)
 	return &f
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // The checks of this file find what dkimbot must not act against. Each obstacle is noted for the selector or
@@ -124,6 +125,7 @@ func (p *planner) warnings() {
 	p.warnFormer()
 	p.warnChain()
 	warnKind(p)
+	p.plan.Warnings = append(p.plan.Warnings, wayout.Contested(p.Have, p.Now)...)
 	for _, s := range p.Want.Policy.Selectors {
 		p.warnTesting(s)
 	}

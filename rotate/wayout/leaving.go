@@ -67,3 +67,19 @@ func Sooner(leaves *rotate.Step, st *rotate.State) (changed bool) {
 	st.Next = &rotate.Next{Action: rotate.Activate, Selector: leaves.Selector, At: leaves.NotBefore, Reason: why}
 	return true
 }
+
+// ShownNote says who shows the record of a selector that is relied on, and why those that do not are not waited for.
+func ShownNote(j *health.Judge, s string, sight rotate.Sight) string {
+	servers := strings.Join(sight.Lagging, "; ")
+	switch {
+	case health.Enough(j, s):
+		return EnoughNote(j, s)
+	case health.Somewhere(j, s) && !sight.Silent:
+		return "not all servers show it (" + servers + "), and the signer signs with nothing"
+	case sight.Silent:
+		return "all servers that answer show it, but not all answer (" + servers + ")"
+	case sight.Unchecked:
+		return "DNS was not asked (verify.mode none)"
+	}
+	return sight.Whom() + " shows it"
+}

@@ -1,0 +1,70 @@
+package rotate
+
+import (
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+)
+
+// TestUndone: it is counted how often a signer that had confirmed was seen changed, once for each time that it had
+// confirmed, and as long as it is brought back to the same key within a day.
+func TestUndone(t *testing.T) {
+	ref := func(selector, key string) dkim.Ref { return dkim.Ref{Name: dkim.Name{Selector: selector}, KeyID: key} }
+	s1, s2 := ref("s1", "k1"), ref("s2", "k2")
+	st := State{Phase: Ready, Active: "s2", Signers: Confirmations{}}
+	now := time.Unix(1e9, 0)
+	activated := func(to dkim.Ref, after time.Duration) {
+		now = now.Add(after)
+		st.Activated("mx1", to, now, []string{"mx1"})
+	}
+	seen := func(at dkim.Ref, here string) {
+		st.noticed(Observation{Signers: map[string]SignerSeen{"mx1": {Ref: at, Here: ref(here, "")}}})
+	}
+	wants := func(want int, what string) {
+		t.Helper()
+		if got := st.Signers["mx1"].Undone; got != want {
+			t.Errorf("%s: %d times, want %d", what, got, want)
+		}
+	}
+	activated(s2, 0)
+	seen(s2, "")
+	wants(0, "as it confirmed")
+	seen(s2, "s1")
+	wants(0, "one of its hosts is behind")
+	activated(s2, time.Minute)
+	seen(s1, "")
+	seen(s1, "")
+	wants(1, "changed, and seen twice")
+	activated(s2, time.Minute)
+	wants(1, "brought back")
+	seen(dkim.Ref{}, "")
+	wants(2, "changed again, to nothing")
+	activated(s2, finding.ContestedFor)
+	wants(0, "a day later")
+	seen(s1, "")
+	activated(s1, time.Minute)
+	wants(0, "switched")
+}
+
+// TestAgain: an effect that is begun while the same one is open was cut off before.
+func TestAgain(t *testing.T) {
+	open := Intent{Kind: Activate, Selector: "s2", Signer: "mx1", KeyID: "k2"}
+	for name, c := range map[string]struct {
+		change func(*Intent)
+		again  bool
+	}{
+		"the same":         {func(*Intent) {}, true},
+		"another signer":   {func(i *Intent) { i.Signer = "mx2" }, false},
+		"another selector": {func(i *Intent) { i.Selector = "s1" }, false},
+		"another kind":     {func(i *Intent) { i.Kind = Verify }, false},
+	} {
+		st := State{Phase: Switching, Active: "s1", Target: "s2", Intent: &open}
+		next := open
+		c.change(&next)
+		if st.Begin(next, Policy{}); st.Intent.Again != c.again {
+			t.Errorf("%s: again is %t", name, st.Intent.Again)
+		}
+	}
+}
