@@ -70,6 +70,9 @@ func (a *App) checkState() preflight.Part {
 			if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 				hint = "free some megabytes there: df " + filepath.Dir(path) + " (inodes: df -i); no key is rotated, and none " +
 					"revoked, until there is room"
+			} else if errors.Is(err, syscall.EROFS) {
+				hint = "mount it for writing again: mount -o remount,rw " + filepath.Dir(path) + " (dmesg says whether an error of the " +
+					"disk made it so), or add it to ReadWritePaths= of the systemd unit"
 			}
 			return &fault.Error{Kind: fault.Permanent, Code: codes.NotWritable, What: "write the state database " + path,
 				Err: err, Hint: hint}
