@@ -91,7 +91,7 @@ func (p *Adopter) adoptable(a rotate.Adoption) error {
 func (p *Adopter) managed(what string) error {
 	if p.overtaken() {
 		return fault.Refuse(codes.StaleState, what+", and the keystore holds a newer key than its state knows",
-			"restore a newer copy of the state database; or "+follow.Believe(p.Want.Name))
+			follow.NewerState+"; or "+follow.Believe(p.Want.Name))
 	}
 	return fault.Refuse(codes.ManagedAlready, what,
 		"nothing has to be adopted there; 'dkimbot rotate --domain "+p.Want.Name+

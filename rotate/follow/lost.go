@@ -22,8 +22,8 @@ func LostState(d rotate.Domain, have rotate.State, selector string) error {
 		return fault.Refuse(codes.LostState,
 			fmt.Sprintf("the keystore holds a key for %s, to which %s is to move over, and the state does not know that key: "+
 				"the state is older than the move, or another dkimbot uses that selector", name, d.Name),
-			fmt.Sprintf("restore a newer copy of the state database; or %s; or put the selectors back into the domain's policy: "+
-				"selectors: [%s, %s]; or name two there that nobody has used", Believe(d.Name), from.Pair[0], from.Pair[1]))
+			fmt.Sprintf("%s; or %s; or put the selectors back into the domain's policy: "+
+				"selectors: [%s, %s]; or name two there that nobody has used", NewerState, Believe(d.Name), from.Pair[0], from.Pair[1]))
 	}
 	return fault.Refuse(codes.LostState,
 		fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: "+
@@ -32,6 +32,10 @@ func LostState(d rotate.Domain, have rotate.State, selector string) error {
 			" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, "+
 			"and remove the old records by hand eight days after the switch")
 }
+
+// NewerState begins the hint where the state is older than DNS and the keystore.
+const NewerState = "restore a newer copy of the state database, or correct the configuration if its state or keystore " +
+	"is another one"
 
 // Believe says how a person takes over what DNS and the keystore hold.
 func Believe(domain string) string {
@@ -57,12 +61,16 @@ func SelectorsChanged(d rotate.Domain, have rotate.State, known []string) error 
 				"or put the others back into the policy: selectors: [%[2]s]; 'dkimbot rollback --domain %[1]s' cancels the move",
 				d.Name, strings.Join(known, ", ")))
 	}
+	move := "or move the domain to the new ones"
+	sound := slices.ContainsFunc(known, func(s string) bool { return !have.Leaked(s) })
+	if have.Phase != rotate.Ready && !(have.Phase == rotate.Draining && !sound) { // it is refused then
+		move = "when the domain is ready (it is " + string(have.Phase) + " now), it can be moved to the new ones"
+	}
 	return fault.Refuse(codes.SelectorsChanged,
 		fmt.Sprintf("dkimbot manages %s with the selectors %s, but the policy names %s", d.Name,
 			strings.Join(known, " and "), strings.Join(d.Policy.Selectors[:], " and ")),
 		fmt.Sprintf("put the old selectors back into the policy: selectors: [%s]; "+
-			"or move the domain to the new ones: 'dkimbot rotate --domain %s --change-selectors --dry-run' shows how",
-			strings.Join(known, ", "), d.Name))
+			"%s: 'dkimbot rotate --domain %s --change-selectors --dry-run' shows how", strings.Join(known, ", "), move, d.Name))
 }
 
 // StaleMove refuses to act by a state that is older than a move to other selectors: signers sign with one that the
@@ -72,7 +80,7 @@ func StaleMove(d rotate.Domain, selector string, known []string) error {
 		fmt.Sprintf("the state of %s is older than its move to %s, or somebody else made that move: signers sign with %s, "+
 			"which the policy names, and the state knows %s", d.Name, strings.Join(d.Policy.Selectors[:], " and "), selector,
 			strings.Join(known, " and ")),
-		"restore a newer copy of the state database; or "+Believe(d.Name)+"; or, to go back, put the old selectors into "+
+		NewerState+"; or "+Believe(d.Name)+"; or, to go back, put the old selectors into "+
 			"the policy: selectors: ["+strings.Join(known, ", ")+"]")
 }
 

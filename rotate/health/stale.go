@@ -41,7 +41,7 @@ func (v *view) StaleState(s string) error {
 		fmt.Sprintf("the state of %s is older than DNS and the keystore: "+
 			"both hold key %s for %s, and the state does not know it",
 			v.Want.Name, dkim.ShortID(v.Seen.Selectors[s].KeyID), v.Name(s)),
-		"restore a newer copy of the state database; or "+follow.Believe(v.Want.Name))
+		follow.NewerState+"; or "+follow.Believe(v.Want.Name))
 }
 
 // Superseded reports whether the keystore holds a key that the state does not know, and not
@@ -85,6 +85,6 @@ func (v *view) WrongKeystore(s string) error {
 
 // NewerKeystore is the hint where the keystore is older than the state.
 func (v *view) NewerKeystore() string {
-	return "the keystore is an older copy: restore a newer copy, as new as the state; " +
-		"until then, 'dkimbot status --domain " + v.Want.Name + "' shows what dkimbot still does"
+	return "the keystore is an older copy: restore a newer copy, as new as the state, or correct keystore.path if that is " +
+		"wrong; until then, 'dkimbot status --domain " + v.Want.Name + "' shows what dkimbot still does"
 }

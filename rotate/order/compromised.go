@@ -58,13 +58,14 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 		if err := p.reportable(s, sel); err != nil {
 			return nil, err
 		}
+		said := "reported as compromised before"
 		if sel.Key.Leaked.IsZero() {
-			sel.Key.Leaked = p.Now
+			sel.Key.Leaked, said = p.Now, "reported as compromised"
 			reported = append(reported, s)
 		}
 		sel.Key.RevokeNow = sel.Key.RevokeNow || o.RevokeNow
 		events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: sel.Key.ID,
-			Message: "reported as compromised"})
+			Message: said})
 		if sel.Next != nil && further {
 			reported = append(reported, s)
 			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: sel.Next.ID,

@@ -27,7 +27,7 @@ func (p *planner) warnFormer() {
 			p.warn(codes.ForeignSelectorUnclear, finding.Thing{Selector: s}, "leave %s in DNS until %s answers which key it uses; it used that selector before", p.Name(s),
 				strings.Join(silent, ", "))
 		default:
-			p.warn(codes.ForeignSelectorEnds, finding.Thing{Selector: s}, "%s may go after %s; no mail needs it then, and dkimbot does not remove it", p.Name(s),
+			p.warn(codes.ForeignSelectorEnds, finding.Thing{Selector: s}, "any record at %s may go after %s; no mail needs it then, and dkimbot does not remove it", p.Name(s),
 				calendar.Until(until))
 		}
 	}

@@ -83,7 +83,7 @@ func (p *planner) align() bool {
 		return false
 	}
 	why := rotate.Reason{Code: codes.SignerStrays,
-		Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(drifted, ", "), active)}
+		Message: fmt.Sprintf("%s must sign with %s; that is not so yet, or not confirmed", strings.Join(drifted, ", "), active)}
 	p.plan.Reason = why
 	if p.HandsOff(active) {
 		signAnyhow(&p.draft, drifted, why)

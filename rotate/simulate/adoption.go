@@ -274,7 +274,7 @@ func (w *world) mayGo(d *domain, n *zoneName) time.Time {
 		if strings.HasPrefix(text, "remove "+n.name.String()+": ") && err == nil && plan.Stop == nil {
 			return w.now
 		}
-		if rest, told := strings.CutPrefix(text, n.name.String()+" may go after "); told && err == nil && plan.Stop == nil {
+		if rest, told := strings.CutPrefix(text, "any record at "+n.name.String()+" may go after "); told && err == nil && plan.Stop == nil {
 			const minutes = "Mon 2006-01-02 15:04"
 			until, _ := time.Parse(minutes, rest[:min(len(rest), len(minutes))])
 			return until.Add(-w.offset) // by the machine's clock

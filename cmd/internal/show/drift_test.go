@@ -155,3 +155,34 @@ func TestWordsDecideNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusSaysOneCauseOnce: one cause behind two findings at a selector is one drift in status, too.
+func TestStatusSaysOneCauseOnce(t *testing.T) {
+	older := finding.Finding{Code: codes.RecordForeign, Selector: "s2", Cause: codes.StaleState, Message: "the state is older",
+		Repair: "restore a newer copy"}
+	again := older
+	again.Code = codes.KeyDifferent
+	text := written(func(x show.Text) {
+		x.Status(rotate.State{Domain: "example.com", Revision: 1, Phase: rotate.Ready, Drift: []finding.Finding{older, again}})
+	})
+	if n := strings.Count(text, "the state is older"); n != 1 {
+		t.Errorf("it is said %d times:\n%s", n, text)
+	}
+}
+
+// TestKnownAsCompromised: a repeated report is not said to be noted again.
+func TestKnownAsCompromised(t *testing.T) {
+	event := rotate.Event{Kind: rotate.ReportCompromised, Selector: "s1", KeyID: "0123456789abcdef", Message: "reported as compromised"}
+	for message, want := range map[string]string{
+		"reported as compromised":                                  "s1: key 0123456789ab is noted as compromised",
+		"reported as compromised before":                           "s1: key 0123456789ab was reported as compromised before",
+		"reported as compromised before; its private key is there": "was reported as compromised before; its private key is there",
+	} {
+		event.Message = message
+		plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Ordered: []rotate.Event{event}}
+		if text := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }); !strings.Contains(
+			strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("%s:\n%s", message, text)
+		}
+	}
+}

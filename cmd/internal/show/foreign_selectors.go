@@ -18,7 +18,7 @@ func (t domain) leftovers() {
 		case until.IsZero():
 			fmt.Fprintf(t.W, "  %s is used by a signer that is being switched: leave it in DNS; dkimbot does not remove it\n", name)
 		case t.Now.Before(until.Add(reminded)):
-			fmt.Fprintf(t.W, "  %s may go after %s; dkimbot does not remove it\n", name, t.At(until))
+			fmt.Fprintf(t.W, "  any record at %s may go after %s; dkimbot does not remove it\n", name, t.At(until))
 		}
 	}
 }

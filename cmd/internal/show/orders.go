@@ -39,9 +39,18 @@ func ordered(e rotate.Event) string {
 		return e.Selector + ": " + e.Message
 	}
 	if e.Kind == rotate.ReportCompromised {
-		return fmt.Sprintf("%s: %s is noted as compromised", e.Selector, keyWords(e.KeyID, ""))
+		return reported(e, "is")
 	}
 	return e.Message
+}
+
+// reported says that a key is compromised; one of which that is known already is not said to be noted again.
+func reported(e rotate.Event, is string) string {
+	key := keyWords(e.KeyID, "")
+	if strings.HasPrefix(e.Message, "reported as compromised before") {
+		return fmt.Sprintf("%s: %s was %s", e.Selector, key, e.Message)
+	}
+	return fmt.Sprintf("%s: %s %s noted as compromised", e.Selector, key, is)
 }
 
 // released says what stays where of a domain that was released.

@@ -153,7 +153,7 @@ func did(e rotate.Event) string {
 		if e.Code == codes.NoKeyYet {
 			return e.Selector + ": " + e.Message
 		}
-		return fmt.Sprintf("%s: %s was noted as compromised", e.Selector, key)
+		return reported(e, "was")
 	case rotate.RollBack, rotate.Resume, rotate.ReleaseDomain, rotate.PutOnHold, rotate.EndHold, rotate.Believe,
 		rotate.Rename, rotate.RenewStandby, rotate.NewSelectors, rotate.Accounts:
 		return e.Message

@@ -55,7 +55,8 @@ func (t domain) body() {
 	t.released()
 	t.leftovers()
 	t.failures()
-	for _, f := range st.Drift {
+	left, _ := unsaid(st.Drift, nil, nil)
+	for _, f := range left {
 		t.finding(f)
 	}
 	t.next(st.Next, rotate.Reason{})

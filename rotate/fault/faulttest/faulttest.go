@@ -102,7 +102,7 @@ func steady(text string) string {
 		{`/run/dkimbot-test-\d+`, "DIR"},
 		{`(127\.0\.0\.\d+|\[::1\]|localhost):\d+`, "$1:PORT"},
 		{`\b20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`, "TIME"},
-		{`\b[A-Z][a-z]{2} 20[2-9]\d-\d\d-\d\d \d\d:\d\d UTC`, "TIME"},
+		{`\b[A-Z][a-z]{2} 20[2-9]\d-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC`, "TIME"},
 		{`p=[A-Za-z0-9+/]{20,}=*`, "p=KEY"},
 		{`\b([0-9a-f]{8,}|[a-z2-7]{26}|[A-Z2-7]{26})\b`, "ID"},
 		{`\b(pid|process) \d+`, "$1 N"},

@@ -162,4 +162,4 @@ func (v *view) failed(domain string, seen Seen) error {
 	return f
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func stamp(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04:05") + " UTC" }

@@ -118,7 +118,7 @@ func TestAway(t *testing.T) {
 	}
 	l.waits(domain, "s2", "since")
 	l.now = l.now.Add(3 * 24 * time.Hour)
-	l.waits(domain, "has not reported since 2026-03-01")
+	l.waits(domain, "has not reported since Sun 2026-03-01")
 	_, err = l.asks.Active(l.Context(), []string{domain})
 	faulttest.Shown(t, err)
 	before := l.now
