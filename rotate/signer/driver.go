@@ -25,6 +25,12 @@ type Settings interface {
 	Open(name string, secrets settings.Secrets) (Signer, error)
 }
 
+// RSAOnly is implemented by settings of signers that refuse Ed25519 keys, as they are set up: it says why, and what
+// would change that; an empty why where they take them.
+type RSAOnly interface {
+	RSAOnly() (why, remedy string)
+}
+
 // Signer is what every adapter is.
 type Signer interface {
 	// Active returns which key each domain is signed with; none where the signer does not sign.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -25,6 +26,7 @@ type builder struct {
 	records        map[string]string // names of key records -> their domain
 	renamed        []renamedSigner
 	known          struct{ providers, signers []string } // the names, right or wrong
+	unfit          []string                              // policies with a signer that can't use their keys, as was said
 	unseen         []string                              // accounts of which it was said that their servers are not known
 }
 
@@ -143,6 +145,7 @@ func (b *builder) domain(s *node.Section) {
 	if ok {
 		b.checkRecords(s, d)
 		b.checkTTL(s, d)
+		b.warnKind(s, d)
 	}
 	b.index[d.Name] = len(b.Domains)
 	b.Domains = append(b.Domains, d)
@@ -254,5 +257,23 @@ func (b *builder) checkTTL(s *node.Section, d Domain) {
 		s.Doc.Fail(line, path, fmt.Sprintf("%s takes no TTL of %s, as policy %s has it", kind.Service,
 			settings.Brief(d.Policy.TTL), d.PolicyName),
 			fmt.Sprintf("write a ttl from %s to %s", settings.Brief(kind.ShortestTTL), settings.Brief(kind.LongestTTL)))
+	}
+}
+
+// warnKind says, once for each policy and signer, that the signer refuses keys of the kind that the policy asks for:
+// they would be made and published, and no switch to them would come about.
+func (b *builder) warnKind(s *node.Section, d Domain) {
+	for _, name := range d.Signers {
+		of, ok := b.Signers[name].Settings.(signer.RSAOnly)
+		said := d.PolicyName + "\n" + name
+		if !ok || d.Policy.Key != dkim.Ed25519 || slices.Contains(b.unfit, said) {
+			continue
+		}
+		if why, remedy := of.RSAOnly(); why != "" {
+			b.unfit = append(b.unfit, said)
+			line, path := s.At("signers")
+			s.Doc.Warn(line, path, fmt.Sprintf("signer %s can't use the ed25519 keys of policy %s: %s", name, d.PolicyName, why),
+				cmp.Or(remedy, "use a policy with RSA keys for its domains"))
+		}
 	}
 }

@@ -102,7 +102,7 @@ func (s *Signer) checkKey(k dkim.SigningKey) error {
 	if k.Public().Bits() == 256 && s.cfg.KeyTableEd25519 == "" {
 		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm,
 			What: fmt.Sprintf("activate %s on signer %s", k.Name, s.cfg.Name),
-			Err:  errors.New("dkimpy-milter reads Ed25519 keys from a table of their own, and this signer has none"),
+			Err:  errors.New(noEd25519),
 			Hint: "set KeyTableEd25519 in dkimpy-milter.conf and key_table_ed25519 in the configuration, or use an RSA key"}
 	}
 	return nil

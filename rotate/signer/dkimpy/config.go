@@ -28,6 +28,16 @@ type Config struct {
 // Defaults returns what counts where the configuration says nothing.
 func Defaults() *Config { return &Config{RestartTimeout: time.Minute} }
 
+// RSAOnly implements signer.RSAOnly.
+func (c *Config) RSAOnly() (why, remedy string) {
+	if c.KeyTableEd25519 != "" {
+		return "", ""
+	}
+	return noEd25519, "set KeyTableEd25519 in dkimpy-milter.conf and key_table_ed25519 in the configuration"
+}
+
+const noEd25519 = "dkimpy-milter reads Ed25519 keys from a table of their own, and this signer has none"
+
 // Driver names the kind of signer.
 func (c *Config) Driver() signer.Driver {
 	return signer.Driver{Name: "dkimpy-milter", Meaning: "a dkimpy-milter on this host"}

@@ -53,7 +53,7 @@ func (s *Signer) checkKey(k dkim.SigningKey) error {
 	if k.Public().Bits() == 256 {
 		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm,
 			What: fmt.Sprintf("activate %s on signer %s", k.Name, s.cfg.Name),
-			Err:  errors.New("the dkim plugin signs with RSA keys only"), Hint: "use an RSA key for this domain"}
+			Err:  errors.New(noEd25519), Hint: "use an RSA key for this domain"}
 	}
 	return nil
 }

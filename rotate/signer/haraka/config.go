@@ -20,6 +20,11 @@ type Config struct {
 // Defaults returns what counts where the configuration says nothing.
 func Defaults() *Config { return &Config{} }
 
+// RSAOnly implements signer.RSAOnly.
+func (*Config) RSAOnly() (why, remedy string) { return noEd25519, "" }
+
+const noEd25519 = "the dkim plugin signs with RSA keys only"
+
 // Driver names the kind of signer.
 func (c *Config) Driver() signer.Driver {
 	return signer.Driver{Name: "haraka", Meaning: "a Haraka on this host, with its dkim plugin"}

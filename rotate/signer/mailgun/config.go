@@ -26,6 +26,11 @@ func Defaults() *Config {
 	return &Config{Region: "us", Timeout: endpoint.DefaultTimeout, Patience: 3 * time.Minute, Lag: 15 * time.Minute}
 }
 
+// RSAOnly implements signer.RSAOnly.
+func (*Config) RSAOnly() (why, remedy string) {
+	return "the Mailgun service takes RSA keys of 1024 or 2048 bits", ""
+}
+
 // Driver names the kind of signer.
 func (c *Config) Driver() signer.Driver {
 	return signer.Driver{Name: "mailgun", Meaning: "Mailgun in one region, with keys of your own"}

@@ -162,9 +162,7 @@ func (s *Signer) checkKey(k dkim.SigningKey) error {
 	what := fmt.Sprintf("activate %s on signer %s", k.Name, s.cfg.Name)
 	if k.Public().Bits() == 256 && s.socket.None() {
 		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm, What: what,
-			Err: errors.New("OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"),
-			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
-				"so that the switch can be proved"}
+			Err: errors.New(noEd25519), Hint: proveEd25519}
 	}
 	if n := len(s.keyPath(k.Ref())) + keyfiles.LongerName + 2*len(k.String()) + 7; n > flatfile.MaxLine {
 		return fault.Lasting(what,

@@ -50,6 +50,20 @@ func (c *Config) ProvedByMail() { c.byMail = true }
 // Defaults returns what counts where the configuration says nothing.
 func Defaults() *Config { return &Config{ReloadTimeout: 30 * time.Second} }
 
+// RSAOnly implements signer.RSAOnly.
+func (c *Config) RSAOnly() (why, remedy string) {
+	if c.Milter != "" {
+		return "", ""
+	}
+	return noEd25519, proveEd25519
+}
+
+const (
+	noEd25519    = "OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"
+	proveEd25519 = "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
+		"so that the switch can be proved"
+)
+
 // Driver names the kind of signer.
 func (c *Config) Driver() signer.Driver {
 	return signer.Driver{Name: "opendkim", Meaning: "an OpenDKIM on this host that reads its tables from files"}

@@ -25,6 +25,9 @@ type Config struct {
 // Defaults returns what counts where the configuration says nothing.
 func Defaults() *Config { return &Config{Patience: 3 * time.Minute, Lag: 15 * time.Minute} }
 
+// RSAOnly implements signer.RSAOnly.
+func (*Config) RSAOnly() (why, remedy string) { return "SES takes RSA keys of 1024 or 2048 bits", "" }
+
 // Driver names the kind of signer.
 func (c *Config) Driver() signer.Driver {
 	return signer.Driver{Name: "ses", Meaning: "Amazon SES in one region, with keys of your own; " +
