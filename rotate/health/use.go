@@ -24,8 +24,8 @@ func (v *view) OthersUse(signer, s, keyID string) bool {
 // or that no server which answers shows: its mail is lost as it is.
 func (v *view) UsesDeadKey(signer string) bool {
 	seen := v.Seen.Signers[signer]
-	at, looked := v.Seen.Selectors[seen.Ref.Selector]
-	if seen.Err != nil || seen.Ref.KeyID == "" || !looked {
+	at := At(v.Seen, seen.Ref.Selector) // also one that the domain had, or that somebody else made
+	if seen.Err != nil || seen.Ref.KeyID == "" {
 		return false
 	}
 	if key := v.Have.Selector(seen.Ref.Selector).Key; key != nil && key.ID == seen.Ref.KeyID && !key.Leaked.IsZero() {

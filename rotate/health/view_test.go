@@ -144,6 +144,15 @@ func TestUsesDeadKey(t *testing.T) {
 		"a compromised key":         {func(s *scene) { plantest.Leak("s1")(s) }, true},
 		"the active key, not seen":  {(*scene).Uncheck, false},
 		"a key at another selector": {func(s *scene) { s.Drift("s9", older.ID(), "mx2") }, false},
+		"a key at another selector that is gone": {func(s *scene) {
+			s.Drift("s9", older.ID(), "mx2")
+			s.Seen.Left = map[string]rotate.RecordSeen{"s9": {Sight: rotate.Sight{Silent: true}}}
+		}, true},
+		"a key at another selector that stands": {func(s *scene) {
+			s.Drift("s9", older.ID(), "mx2")
+			s.Seen.Left = map[string]rotate.RecordSeen{"s9": {Sight: rotate.Sight{Silent: true,
+				Values: []string{plantest.Record(older)}}}}
+		}, false},
 		"the one beside the leaked": {func(s *scene) {
 			plantest.Leak("s1")(s)
 			s.Drift("s1", older.ID(), "mx2")
