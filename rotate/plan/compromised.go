@@ -159,15 +159,16 @@ func (p *planner) escape(to string) {
 			return
 		}
 	}
-	late := false
+	moves, late := false, false
 	for _, signer := range inTurn(&p.draft) {
+		late = late || health.Late(&p.Judge, signer)
 		if p.OnCompromised(signer, from) || !p.Have.Leaked(to) && p.OnCompromised(signer, to) {
 			p.verifyBeforeUse(rotate.Revocation, to, key, p.Known(to))
 			p.activate(rotate.Revocation, signer, to, p.Known(to), why)
-			late = late || health.Late(&p.Judge, signer)
+			moves = true
 		}
 	}
-	if late && p.Have.Leaked(from) {
+	if moves && late && p.Have.Leaked(from) {
 		p.revoke(rotate.Revocation, from, p.Known(to)) // else it is, when all have come
 	}
 }

@@ -59,6 +59,39 @@ func TestEscape(t *testing.T) {
 	}
 }
 
+// TestEscapeBeforeSilent: a compromised key of a domain that is being set up is revoked when its signers have left it, and
+// before a signer that does not answer is tried, though that one was never given a key. While none has left it, and while
+// all answer, it is revoked when all have come (I2).
+func TestEscapeBeforeSilent(t *testing.T) {
+	for title, tt := range map[string]struct {
+		change func(*scene)
+		want   string
+	}{
+		"one is silent": {func(s *scene) { s.Silence("mx1") }, "activate s1/mx2, revoke s2/, activate s1/mx1"},
+		"all answer":    {func(*scene) {}, "activate s1/mx2, activate s1/mx1"},
+		"none signs with it": {func(s *scene) { s.Silence("mx1"); s.Drift("", "", "mx2") },
+			"activate s1/mx2, activate s1/mx1"},
+	} {
+		s := plantest.Bootstrapping()
+		s.Have.Target = "s1"
+		plantest.Leak("s2")(s)
+		s.Have.Signers = map[string]rotate.Confirmed{}
+		s.Drift("", "", "mx1")
+		s.Drift("s2", plantest.KeyAt(1).ID, "mx2")
+		s.Sign("s2", "mx2")
+		tt.change(s)
+		var got []string
+		for _, step := range s.Plan().Steps {
+			if step.Kind == rotate.Activate || step.Kind == rotate.Revoke {
+				got = append(got, string(step.Kind)+" "+step.Selector+"/"+step.Signer)
+			}
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s: %q, want %q", title, got, tt.want)
+		}
+	}
+}
+
 // TestFirstUseInAnEmergency: while a signer of a domain that is being set up signs with a compromised key, at either
 // selector, signers are given the first key as soon as resolvers know it; else it settles first (I2).
 func TestFirstUseInAnEmergency(t *testing.T) {
