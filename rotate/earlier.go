@@ -16,7 +16,7 @@ type Origin struct {
 // Remainder returns what is kept of a selector that is the domain's no more: its keys, until they are destroyed, and
 // what receivers may keep.
 func (s *Selector) Remainder() *Selector {
-	public := slices.DeleteFunc(s.keys(), func(k *Key) bool { return !k.mayBePublic() })
+	public := slices.DeleteFunc(s.keys(), func(k *Key) bool { return !k.MayBePublic() })
 	kept := s.remembered(public)
 	kept.Key, kept.Tried, kept.Retired = pointee(s.Key), slices.Clone(s.Tried), slices.Clone(s.Retired)
 	for _, k := range s.keys() {

@@ -108,7 +108,7 @@ func (st *State) Revoked(selector string, now time.Time) {
 // startOver has the active key, which was revoked, replaced by a fresh one, where signers can't be given the other key:
 // its selector counts as the one that they have left, and they come back to it.
 func (st *State) startOver(p Policy, at time.Time) {
-	if sel := st.Selectors[st.Draining]; sel != nil && sel.Next != nil && sel.Next.mayBePublic() {
+	if sel := st.Selectors[st.Draining]; sel != nil && sel.Next != nil && sel.Next.MayBePublic() {
 		st.Verified(st.Draining, at) // the key before it does not come back
 		sel.Key.VerifiedAt = time.Time{}
 	} else if sel != nil {

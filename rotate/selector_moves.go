@@ -49,7 +49,7 @@ func (s *Selector) dropFresh(now time.Time) {
 // dropNext gives up the key that was to take the present one's place.
 func (s *Selector) dropNext(now time.Time) {
 	if next := s.Next; next != nil {
-		if next.mayBePublic() {
+		if next.MayBePublic() {
 			s.Key.ShadowedAt = now
 		}
 		s.Retired = append(s.Retired, Retired{KeyID: next.ID, Version: next.Version, Dropped: true})
@@ -74,15 +74,15 @@ func (s *Selector) notLater(now time.Time) {
 // dropUnpublished gives up the first key when its publication was never begun. No receiver can verify
 // anything with it, so nothing is revoked, and a name at which nothing stands stays empty.
 func (s *Selector) dropUnpublished() {
-	if s == nil || s.Key == nil || s.Key.mayBePublic() {
+	if s == nil || s.Key == nil || s.Key.MayBePublic() {
 		return
 	}
 	s.Retired = append(s.Retired, Retired{KeyID: s.Key.ID, Version: s.Key.Version, Dropped: true, Leaked: true})
 	s.Key = nil
 }
 
-// mayBePublic reports whether the key's publication was begun, or it was public before dkimbot had it.
-func (k *Key) mayBePublic() bool {
+// MayBePublic reports whether the key's publication was begun, or it was public before dkimbot had it.
+func (k *Key) MayBePublic() bool {
 	return k.CacheWait > 0 || !k.PublishedAt.IsZero() || !k.VerifiedAt.IsZero()
 }
 

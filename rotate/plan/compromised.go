@@ -187,8 +187,7 @@ func (d *draft) firstUse(s string) time.Time {
 // revoke plans that a compromised key's record loses its key, unless it has already, or
 // something else stands there.
 func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
-	sel := d.Have.Selector(s)
-	seen := d.Seen.Selectors[s]
+	sel, seen := d.Have.Selector(s), d.Seen.Selectors[s]
 	if d.Replaced(s) {
 		return
 	}
@@ -197,8 +196,10 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 		return // the fresh key's record takes the place at once
 	}
 	standing := d.Standing(s)
-	again := (standing == health.Earlier || standing == health.Doubled) &&
-		(sel.Next == nil || !fresh && shown.ShowsAnother(seen.Sight, sel.Next))
+	another := shown.ShowsAnother(seen.Sight, sel.Next)
+	agreed := standing == health.Changing && seen.Sight.Silent && another && len(seen.Sight.Values) == 1
+	again := (standing == health.Earlier || standing == health.Doubled || agreed) &&
+		(sel.Next == nil || !fresh && another && !sel.Next.MayBePublic()) // else it would take the fresh key's record away
 	if d.Have.Released != nil && standing == health.Absent {
 		return
 	}

@@ -84,17 +84,20 @@ func TestOnceRed(t *testing.T) {
 		seeds   []uint64
 	}{
 		{"all", []uint64{
-			6219, // a signer that signed with a former selector was hurried to a key that a wildcard had shadowed
-			6257, // a signer strayed while the standby, which a wildcard had shadowed, was repaired
-			6264, // a name that was shared became free
-			6163, // a server that was silent when a flight's key was seen answered with something else
-			6037, // the only signer came back to a compromised key while a server was silent
-			6092, // a signer came back to one in a switch that waited for its target to settle
-			6136, // a receiver kept the revoked record that stood beside a key
-			8440, // other people's change came to a server that lags after the last look
-			8160, // a wildcard showed only while a run waited for its new record
-			8279, // and the state could not be written then
-			8266, // a server was out of order while a change came to it
+			6219,  // a signer that signed with a former selector was hurried to a key that a wildcard had shadowed
+			6257,  // a signer strayed while the standby, which a wildcard had shadowed, was repaired
+			6264,  // a name that was shared became free
+			6163,  // a server that was silent when a flight's key was seen answered with something else
+			6037,  // the only signer came back to a compromised key while a server was silent
+			6092,  // a signer came back to one in a switch that waited for its target to settle
+			6136,  // a receiver kept the revoked record that stood beside a key
+			8440,  // other people's change came to a server that lags after the last look
+			8160,  // a wildcard showed only while a run waited for its new record
+			8279,  // and the state could not be written then
+			8266,  // a server was out of order while a change came to it
+			20035, // a signer that had no key yet was tried before a compromised key was revoked
+			20136, // a signer came back to a selector of before, whose record was gone, while a server was silent
+			20144, // a fresh key was reported on its way there, a server was silent, and no other key could be stored
 		}},
 		{"", []uint64{
 			1778, // a key was revoked once more over the fresh one
