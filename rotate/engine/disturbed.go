@@ -9,7 +9,7 @@ import (
 
 // What other people put at a selector's name, and what a wildcard shows there, may be gone at the next look, and
 // receivers remember it all the same (I2). So it is written as soon as it is seen. What could not be written is kept
-// in the engine's memory until the domain's next run.
+// in the engine's memory until the domain's next run, also beyond a reload of the configuration.
 
 // passing is a run that notes what may be gone at the next look.
 type passing struct{ *run }
@@ -59,6 +59,9 @@ func (r passing) wrote() {
 	defer r.engine.mu.Unlock()
 	delete(r.engine.unwritten, r.want.Name)
 }
+
+// Inherit takes over what an engine that has ended saw and could not write.
+func (e *Engine) Inherit(from *Engine) { e.unwritten = from.unwritten }
 
 func wantedAt(st rotate.State, selector string) string {
 	if key := st.Selector(selector).Wanted(); key != nil {

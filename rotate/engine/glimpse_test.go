@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 // remembered by receivers like one that was there before, also where the state can't be written then (I2). Found by
 // the simulator.
 func TestWildcardSeenInPassing(t *testing.T) {
-	for name, unwritten := range map[string]bool{"written at once": false, "not written": true} {
+	for name, unwritten := range map[string]bool{"written at once": false, "not written": true,
+		"not written, and then the configuration is reloaded": true} {
 		t.Run(name, func(t *testing.T) {
 			w, d := newWorld(t, "mx1"), wanted("mx1")
 			published, passed := false, false
@@ -34,6 +36,11 @@ func TestWildcardSeenInPassing(t *testing.T) {
 			}
 			w.trouble = nil
 			w.pass(time.Minute)
+			if strings.Contains(name, "reloaded") {
+				before := e
+				e = w.engine()
+				e.Inherit(before.Engine)
+			}
 			if res = e.Advance(t.Context(), d); res.Err != nil {
 				t.Fatal(res.Err)
 			}

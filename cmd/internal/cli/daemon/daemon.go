@@ -96,6 +96,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 			d.log.Info("stopped")
 			return err
 		}
+		next.Engine.Inherit(a.Engine)
 		d.delivering.Go(a.Leave())
 		if err := next.Listen(false); err != nil {
 			d.log.Error("can't listen after the reload; continuing without it", "error", err)
