@@ -153,7 +153,7 @@ func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 	n := w.names[name]
 	sight := rotate.Sight{Zone: name.Domain, Owner: n.ownerName(), Negative: w.sc.negative, Complete: true}
 	var first []string
-	answered, contrary := false, false
+	answered, contrary, shown := false, false, map[string][]string{}
 	for i, server := range w.servers {
 		if !w.answers(i, w.now) {
 			sight.Complete = false
@@ -161,6 +161,7 @@ func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 			continue
 		}
 		c := n.shown(i, w.now)
+		shown[server.name] = c.values
 		if answered && !slices.Equal(first, c.values) {
 			sight.Complete, contrary = false, true
 			sight.Lagging = append(sight.Lagging, server.name+" shows something else")
@@ -183,7 +184,9 @@ func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 	if !answered {
 		return rotate.Sight{}, unable(fmt.Sprintf("look up %s", name), "no name server answers")
 	}
-	sight.Silent = w.plays(silent) && !sight.Complete && !contrary
+	if sight.Silent = w.plays(silent) && !sight.Complete && !contrary; !sight.Complete {
+		sight.Shown = shown // as a real look says it: what one server lacks may have to be published again
+	}
 	slices.Sort(sight.Values)
 	return sight, nil
 }

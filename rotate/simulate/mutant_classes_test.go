@@ -38,7 +38,7 @@ var classMutants = []struct {
 	{mutant{"time in which a process was stopped does not count", []string{"I8"}, 20, All,
 		func() *tamper {
 			return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Clock = sleepless{p} }}
-		}}, stops, 70},
+		}}, stops, 85},
 	{mutant{"what came too late is not said", []string{"I8"}, 40, All,
 		stores(func(l ledger) ports.Store { return discreet{l} })}, stops, 1},
 
