@@ -200,11 +200,9 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 	agreed := standing == health.Changing && seen.Sight.Silent && another && len(seen.Sight.Values) == 1
 	again := (standing == health.Earlier || standing == health.Doubled || agreed) &&
 		(sel.Next == nil || !fresh && another && !sel.Next.MayBePublic()) // else it would take the fresh key's record away
-	if d.Have.Released != nil && standing == health.Absent {
-		return
-	}
 	again = again || standing == health.Foreign && (seen.Sight.Complete || len(d.Want.Also) > 0)
-	if d.Bound(s) || !sel.Key.RevokedAt.IsZero() && !again {
+	purged := d.Have.Released != nil && standing == health.Absent
+	if purged || d.Bound(s) || !sel.Key.RevokedAt.IsZero() && !again {
 		return // where a fresh key is stored already, its record takes the place
 	}
 	if !from.After(d.Now) {
