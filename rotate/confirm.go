@@ -129,12 +129,16 @@ func (st *State) Verified(selector string, now time.Time) {
 
 // Activated notes that a signer confirmed the selector, surely in effect at at; the last one ends the switch (I10).
 func (st *State) Activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
+	if st.Intent = nil; left(st, ref.Selector) != nil { // it signs with this one until the domain has moved over to others
+		st.Former = st.Former.Uses(signer, ref.Selector)
+		return
+	}
 	c := Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
 	old := st.Signers[signer]
 	if old.Selector == c.Selector && old.KeyID == c.KeyID && at.Sub(old.At) < finding.ContestedFor {
 		c.Undone = old.Undone
 	}
-	st.Signers[signer], st.Intent = c, nil
+	st.Signers[signer] = c
 	if ref.Selector == st.Active {
 		st.drainAgain(at)
 	}
@@ -248,8 +252,7 @@ func (st *State) notReady() {
 	}
 }
 
-// Destroyed notes that a private key is gone; with the last replaced one the
-// rotation is over.
+// Destroyed notes that a private key is gone; with the last replaced one the rotation is over.
 func (st *State) Destroyed(selector, keyID string) {
 	if left := left(st, selector); left != nil {
 		left.Retired = slices.DeleteFunc(left.Retired, func(r Retired) bool { return r.KeyID == keyID })

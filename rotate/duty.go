@@ -21,8 +21,7 @@ const (
 	Disposal   Duty = "disposal"   // destroy keys that were never used
 )
 
-// Needs reports whether s can be taken only after earlier, which stands before it in
-// a plan, was taken.
+// Needs reports whether s can be taken only after earlier, which stands before it in a plan, was taken.
 func (s Step) Needs(earlier Step) bool {
 	sameName, sameDuty := s.Selector == earlier.Selector, s.Duty == earlier.Duty
 	if earlier.Duty == Disposal {

@@ -27,8 +27,7 @@ func (st *State) Found(drift []finding.Finding, now time.Time) (noticed, over []
 	return noticed, over
 }
 
-// Failure is what failed, without the words: two attempts that failed in the same way have
-// equal ones.
+// Failure is what failed, without the words: two attempts that failed in the same way have equal ones.
 type Failure struct {
 	Kind     Kind          `json:"kind,omitempty"` // of the step; "" when the plan says why nothing can be done
 	Selector string        `json:"selector,omitempty"`

@@ -2,12 +2,10 @@ package rotate
 
 import "github.com/dkimbot/dkimbot/rotate/codes"
 
-// Believe is the kind of the event that says that a state was given up for what DNS
-// and the keystore hold.
+// Believe is the kind of the event that says that a state was given up for what DNS and the keystore hold.
 const Believe = codes.ActionBelieve
 
-// Applied is the kind of the event that says that a plan was taken up. It is no
-// step of a plan.
+// Applied is the kind of the event that says that a plan was taken up. It is no step of a plan.
 const Applied = codes.ActionApply
 
 // ClockSet is the kind of the event that says that the clock was set.

@@ -19,8 +19,8 @@ func (s State) Selector(name string) Selector {
 // Identify completes what a signer said it signs with. One that fetches its keys
 // itself may know the selector only: then it uses the key that stands there.
 func (s State) Identify(ref dkim.Ref) dkim.Ref {
-	if key := s.Selector(ref.Selector).Key; ref.KeyID == "" && key != nil {
-		ref.KeyID = key.ID
+	if sel := SelectorAt(s, ref.Selector); ref.KeyID == "" && sel != nil && sel.Key != nil {
+		ref.KeyID = sel.Key.ID
 	}
 	return ref
 }

@@ -34,8 +34,7 @@ func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 	return r.steps(ctx, slices.DeleteFunc(slices.Clone(r.plan.Steps), others))
 }
 
-// keyOf returns the key that an adoption gives for a selector; nil where one that was interrupted
-// continues by itself.
+// keyOf returns the key that an adoption gives for a selector; nil where one that was interrupted continues by itself.
 func keyOf(a *rotate.Adoption, selector string) *dkim.PrivateKey {
 	if a != nil {
 		for _, k := range a.Keys {

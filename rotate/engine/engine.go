@@ -239,8 +239,7 @@ func lagsOf(r *run) map[string]time.Duration {
 	return observe.Lags(append(rotate.Dismissed(r.st, r.want.Signers), r.want.Signers...), r.engine.Signers)
 }
 
-// claim keeps two calls in this process off one domain: they share an owner, so
-// the lease alone would not.
+// claim keeps two calls in this process off one domain: they share an owner, so the lease alone would not.
 func (e *Engine) claim(domain string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

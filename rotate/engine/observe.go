@@ -19,8 +19,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
-// Planner looks and plans. It holds nothing that could change anything (I11).
-// It is safe for concurrent use.
+// Planner looks and plans. It holds nothing that could change anything (I11). It is safe for concurrent use.
 type Planner struct {
 	State   ports.StateReader
 	Keys    ports.KeyReader

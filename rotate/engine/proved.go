@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/observe"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // byMail is what mail has to say in a run.
@@ -27,7 +27,7 @@ func (r byMail) proved(ctx context.Context, s rotate.Step, signer *batchedSigner
 	}
 	_, err = signer.proofs.Call(ctx, key)
 	if err == nil || !r.judge().Flight(s.Selector) {
-		return "", plan.WayBack(r.judge(), err)
+		return "", wayout.Back(r.judge(), err)
 	}
 	if fault.CodeOf(err) == codes.MailDiffers {
 		seen, unseen := signer.mail.Call(ctx, r.want.Name)

@@ -111,7 +111,7 @@ func (r *run) advance(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			r.plan.Stop, steps = err, nil
+			r.plan.Stop, steps = err, foresight.BesideSwitch(steps, false) // what was used before is kept in order
 		}
 		held := r.engine.turnstile.MayBegin(ctx, r.plan, r.left.Ignore, now)
 		if held != nil {
@@ -277,8 +277,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 	return errors.Join(errs, held)
 }
 
-// rest notes what comes next. The plan was made from what is there now, so
-// nothing that was begun is open (I7).
+// rest notes what comes next. The plan was made from what is there now, so nothing that was begun is open (I7).
 func (r *run) rest(ctx context.Context) error {
 	if r.grant.Idle() {
 		return nil

@@ -7,8 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
-// batchedSigner lets each domain call a signer for itself while the signer is
-// called for many at once.
+// batchedSigner lets each domain call a signer for itself while the signer is called for many at once.
 type batchedSigner struct {
 	ports.Signer
 	activations *batch.Calls[dkim.SigningKey, struct{}]

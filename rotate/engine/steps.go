@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // do carries one step out. Making keys, waiting for DNS and asking for consent end
@@ -192,7 +193,8 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 
 // activate makes one signer sign with the selector's key, and asks it afterwards.
 func (r *run) activate(ctx context.Context, s rotate.Step) error {
-	key := r.st.Selectors[s.Selector].Key
+	sel := rotate.SelectorAt(r.st, s.Selector)
+	key := sel.Key
 	signer, err := r.engine.signer(s.Signer)
 	if err != nil {
 		return err
@@ -210,7 +212,10 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	r.st.Leaving(s.Signer, r.seen.Signers[s.Signer])
-	r.st.Selectors[s.Selector].Promised(r.want.Policy.Drain)
+	sel.Promised(r.want.Policy.Drain)
+	if r.st.Selectors[s.Selector] == nil {
+		r.st.Former = r.st.Former.Uses(s.Signer, s.Selector)
+	}
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Activate, Selector: s.Selector, Signer: s.Signer,
 		KeyID: key.ID}); err != nil {
 		return err
@@ -255,7 +260,7 @@ func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSi
 	ref := r.st.Identify(seen.Ref)
 	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref, Refuses: seen.Refuses, RefusesOnly: seen.RefusesOnly}
 	if ref.Selector != key.Selector || ref.KeyID != key.Ref().KeyID {
-		return "", plan.WayBack(r.judge(), fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
+		return "", wayout.Back(r.judge(), fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
 			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, dkim.ShortID(ref.KeyID)),
 			"look at the signer's tables and log"))
 	}

@@ -33,15 +33,13 @@ type Task struct {
 	Adoption *rotate.Adoption
 }
 
-// Patience says how long a run may stay for what has to be waited for. The zero Patience
-// stays for nothing.
+// Patience says how long a run may stay for what has to be waited for. The zero Patience stays for nothing.
 type Patience struct {
 	Most  time.Duration // waits shorter than this are waited out, others end the run
 	Retry bool          // failures that may pass by themselves are tried again, for less than Most in a row
 }
 
-// allows reports whether to stay for next after a round that ended with err; every
-// round since failing has failed.
+// allows reports whether to stay for next after a round that ended with err; every round since failing has failed.
 func (p Patience) allows(err error, next rotate.Next, now, failing time.Time) bool {
 	if err == nil || next.Action != codes.ActionRetry && next.At.After(now) { // a failure is not what is waited for
 		return next.At.Sub(now) < p.Most

@@ -8,8 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
-// consent asks whether the switch that the step begins may begin. After a veto no
-// other signer is tried in this run.
+// consent asks whether the switch that the step begins may begin. After a veto no other signer is tried in this run.
 func (r *run) consent(ctx context.Context, s rotate.Step) error {
 	if r.engine.Consent == nil || !foresight.NeedsConsent(r.st, s) {
 		return nil

@@ -132,7 +132,8 @@ func (f *forecast) do(s rotate.Step) error {
 		f.st.Verified(s.Selector, f.now)
 	case rotate.Activate:
 		f.begin(s, "")
-		ref := dkim.Ref{Name: dkim.Name{Domain: f.want.Name, Selector: s.Selector}, KeyID: f.st.Selectors[s.Selector].Key.ID}
+		ref := dkim.Ref{Name: dkim.Name{Domain: f.want.Name, Selector: s.Selector},
+			KeyID: rotate.SelectorAt(f.st, s.Selector).Key.ID}
 		f.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref}
 		f.st.Activated(s.Signer, ref, f.now.Add(f.lags[s.Signer]), f.want.Signers)
 		f.req.Asked = f.req.Asked && f.st.Phase == rotate.Ready

@@ -262,7 +262,7 @@ func NeedsConsent(st rotate.State, s rotate.Step) bool {
 		return s.Selector != st.Active && !st.Leaked(st.Active) && s.Duty != rotate.Signing // which is a repair
 	case rotate.Bootstrapping:
 		// A signer that confirmed another selector flees from there.
-		return len(st.Signers) == 0 && (st.Intent == nil || st.Intent.Kind != rotate.Activate)
+		return st.Selectors[s.Selector] != nil && len(st.Signers) == 0 && (st.Intent == nil || st.Intent.Kind != rotate.Activate)
 	}
 	return false
 }

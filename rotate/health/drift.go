@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
@@ -35,6 +36,9 @@ func (h *Check) Drift() []finding.Finding {
 	for _, s := range have.Earlier.Names() {
 		add(h.leftDrift(s))
 		add(h.ExposedLeft(s))
+	}
+	for _, name := range want.Signers {
+		add(follow.Unserved(have, seen, name))
 	}
 	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
 		return out

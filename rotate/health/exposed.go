@@ -43,8 +43,7 @@ func (j *Judge) Exposed(failed error) error {
 		Hint: "revoke it now anyway: '" + j.RevokeNow(out) + "'"})
 }
 
-// Cornered says of a step that failed while signers wait for its key, to leave a
-// compromised one, what a person can do.
+// Cornered says of a step that failed while signers wait for its key, to leave a compromised one, what a person can do.
 func (j *Judge) Cornered(s rotate.Step, err error) error {
 	from := j.Have.Active
 	if s.Duty != rotate.Turn || s.Selector != j.Haven() || !j.Have.Leaked(from) || j.LostForGood(from) ||

@@ -9,8 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
-// SelectorsChanged refuses a policy that names other selectors than those under
-// management; nil when it names the same.
+// SelectorsChanged refuses a policy that names other selectors than those under management; nil when it names the same.
 func (j *Judge) SelectorsChanged() error {
 	v := &j.view
 	if v.KnowsSelectors() {
@@ -78,9 +77,8 @@ func (v *view) KnowsSelectors() bool {
 // a domain that was moved to others it knows more.
 func (v *view) UnderManagement() bool { return len(v.Have.Selectors) == 2 }
 
-// Managing returns d with the selectors that are under management, which may be
-// others than those that the configuration names by now: what stands in DNS under
-// the old names has to be looked after until they are put back.
+// Managing returns d with the selectors that are under management, which may be others than those that the
+// configuration names by now: what stands in DNS under the old names has to be looked after until they are put back.
 func Managing(d rotate.Domain, have rotate.State) rotate.Domain {
 	if have.Phase != "" && NewJudge(time.Time{}, d, have, rotate.Observation{}).named != nil {
 		d.Policy.Selectors = follow.SelectorPair(have)

@@ -8,9 +8,8 @@ import (
 
 // What is worked out here is when a selector may be used (I2).
 
-// Usable returns the earliest time at which signers may switch to the selector
-// (I2). A receiver may have fetched a replaced key until the last resolver forgot
-// it, and kept it for settle from then on.
+// Usable returns the earliest time at which signers may switch to the selector (I2). A receiver may have fetched a
+// replaced key until the last resolver forgot it, and kept it for settle from then on.
 func (h *Check) Usable(s string) time.Time {
 	if h.Settles(s) {
 		return h.Known(s).Add(h.Want.Policy.Settle)

@@ -72,6 +72,7 @@ func interruptions() []rule {
 		(*planner).released,
 		(*planner).checked,
 		keepLeft,
+		keepSigning,
 		(*planner).adopted,
 		(*planner).compromised,
 		(*planner).rolledBack,

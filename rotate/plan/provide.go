@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,7 +87,10 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) 
 
 // keyAt returns the key that is wanted at selector s: an empty one where there is none yet.
 func (d *draft) keyAt(s string) *rotate.Key {
-	return cmp.Or(d.Have.Selector(s).Key, &rotate.Key{})
+	if sel := rotate.SelectorAt(d.Have, s); sel != nil && sel.Key != nil {
+		return sel.Key
+	}
+	return &rotate.Key{}
 }
 
 // bring plans that a signer is given the key at selector s, whose record is seen just before. If others sign with the

@@ -34,6 +34,21 @@ func keepLeft(p *planner) verdict {
 	return free
 }
 
+// keepSigning plans that signers which sign with nothing while the domain moves over are given the key that the others
+// use meanwhile, whatever else is in the way (I1).
+func keepSigning(p *planner) verdict {
+	s := follow.Meanwhile(p.Have)
+	for _, name := range p.Want.Signers {
+		f := follow.Unserved(p.Have, p.Seen, name)
+		if f == nil || p.Seen.Fate(s, p.Have.Earlier[s].Key.ID) > rotate.Verifies {
+			continue // what DNS does not show is published first
+		}
+		p.activate(rotate.Signing, name, s, time.Time{}, rotate.Reason{Code: codes.SignerStrays, Message: f.Message})
+		p.sheltered[name] = true
+	}
+	return free
+}
+
 // revokeLeft plans that compromised keys at selectors that the domain had earlier are revoked: at once where that was
 // ordered, else as soon as no signer is about to leave them.
 func revokeLeft(p *planner, now bool) {

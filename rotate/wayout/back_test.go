@@ -1,4 +1,4 @@
-package plan_test
+package wayout_test
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/health"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // TestWayBackOfASwitch: of a switch that does not show, the way back to a good key is named, and none to a compromised one.
@@ -31,7 +31,7 @@ func TestWayBackOfASwitch(t *testing.T) {
 			plantest.Leak(tt.leak)(tt.scene)
 		}
 		j := health.New(tt.scene.Now, tt.scene.Want.Domain, tt.scene.Have, tt.scene.Seen)
-		err := plan.WayBack(&j.Judge, tt.err)
+		err := wayout.Back(&j.Judge, tt.err)
 		if named := strings.Contains(fault.HintOf(err), "'dkimbot rollback --domain example.com' goes back to it"); named != tt.named {
 			t.Errorf("%s: %v; %s", title, err, fault.HintOf(err))
 		} else if named {
@@ -40,28 +40,5 @@ func TestWayBackOfASwitch(t *testing.T) {
 	}
 	if failed.(*fault.Error).Hint != "look at its log" {
 		t.Errorf("the fault itself was changed: %s", fault.HintOf(failed))
-	}
-}
-
-// TestWhatIsInTheWay: where a compromised key can't be revoked yet, it is said whether signers or name servers are in
-// the way.
-func TestWhatIsInTheWay(t *testing.T) {
-	for title, tt := range map[string]struct {
-		change func(*scene)
-		says   string
-	}{
-		"a signer":                   {func(*scene) {}, "repair a signer; dkimbot then"},
-		"a name server":              {func(s *scene) { s.Lag("s2") }, "have every name server show the record of s2; dkimbot then"},
-		"a lost zone":                {func(s *scene) { s.Show("s1"); s.Show("s2") }, "have every name server show the record of s2; dkimbot then"},
-		"a name server and a signer": {func(s *scene) { s.Lag("s2"); s.Silence("mx1") }, "repair a signer; dkimbot then"},
-	} {
-		s := plantest.Ready()
-		plantest.Leak("s1")(s)
-		tt.change(s)
-		err := health.NewJudge(s.Now, s.Want.Domain, s.Have, s.Seen).CantRevoke("s1")
-		if !strings.HasPrefix(fault.HintOf(err), tt.says) {
-			t.Errorf("%s: %s", title, fault.HintOf(err))
-		}
-		faulttest.Shown(t, err)
 	}
 }

@@ -1,0 +1,33 @@
+package follow
+
+import (
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+)
+
+// Meanwhile returns the selector whose key signers use until those exist that the domain moves over to; "" where it
+// does not move, or the key is compromised.
+func Meanwhile(st rotate.State) string {
+	if !Moving(st) || st.Released != nil || !st.Earlier[st.Origin.Active].Key.Leaked.IsZero() {
+		return ""
+	}
+	return st.Origin.Active
+}
+
+// Unserved says that a signer signs with nothing while the domain moves over to other selectors, as one that was built
+// again or is new in the configuration: it is given the key that the others use meanwhile (I1), since the new ones can
+// take hours. Where one signs with a new key already, this one joins it.
+func Unserved(st rotate.State, seen rotate.Observation, signer string) *finding.Finding {
+	says, looked := seen.Signers[signer]
+	s := Meanwhile(st)
+	if s == "" || !looked || says.Err != nil || says.Ref.Selector != "" || len(st.Signers) > 0 {
+		return nil
+	}
+	return &finding.Finding{Code: codes.SignerEmpty, Signer: signer,
+		Message: fmt.Sprintf("signer %s does not sign for %s, as a host that was built again; "+
+			"its mail leaves unsigned or is turned away", signer, st.Domain),
+		Repair: "it is given the key of " + s + " by itself, as soon as DNS shows that and the signer can be changed"}
+}
