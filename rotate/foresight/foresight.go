@@ -262,7 +262,8 @@ func NeedsConsent(st rotate.State, s rotate.Step) bool {
 		return s.Selector != st.Active && !st.Leaked(st.Active) && s.Duty != rotate.Signing // which is a repair
 	case rotate.Bootstrapping:
 		// A signer that confirmed another selector flees from there.
-		return st.Selectors[s.Selector] != nil && len(st.Signers) == 0 && (st.Intent == nil || st.Intent.Kind != rotate.Activate)
+		left := st.Selectors[s.Selector] == nil // one that the domain moves away from
+		return !left && len(st.Signers) == 0 && (st.Intent == nil || st.Intent.Kind != rotate.Activate)
 	}
 	return false
 }
