@@ -95,7 +95,8 @@ func (s Selector) Ours(record string) bool {
 	if r.Revoked() {
 		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && serves(r, dkim.RevokedRecord(s.Key.Record))
 	}
-	return slices.Contains(s.Past, id)
+	own := s.Key != nil && s.Key.ID == id && slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == id })
+	return slices.Contains(s.Past, id) && !own // a selector that was left has its key in both lists
 }
 
 // serves reports whether mail verifies by what is shown as well as by a record.
