@@ -27,7 +27,7 @@ func Unserved(st rotate.State, seen rotate.Observation, signer string) *finding.
 		return nil
 	}
 	return &finding.Finding{Code: codes.SignerEmpty, Signer: signer,
-		Message: fmt.Sprintf("signer %s does not sign for %s, as a host that was built again; "+
+		Message: fmt.Sprintf("signer %s does not sign for %s, as one that is new or was built again; "+
 			"its mail leaves unsigned or is turned away", signer, st.Domain),
 		Repair: "it is given the key of " + s + " by itself, as soon as DNS shows that and the signer can be changed"}
 }
