@@ -11,8 +11,11 @@ import (
 // Meanwhile returns the selector whose key signers use until those exist that the domain moves over to; "" where it
 // does not move, or the key is compromised.
 func Meanwhile(st rotate.State) string {
-	if !Moving(st) || st.Released != nil || !st.Earlier[st.Origin.Active].Key.Leaked.IsZero() {
+	if !Moving(st) || st.Released != nil {
 		return ""
+	}
+	if sel := st.Earlier[st.Origin.Active]; sel == nil || sel.Key == nil || !sel.Key.Leaked.IsZero() {
+		return "" // nil where no selector was active, as before the first switch
 	}
 	return st.Origin.Active
 }

@@ -46,7 +46,7 @@ func TestRoomOnReadOnlyFileSystem(t *testing.T) {
 	}
 	mount := func(source, kind string, flags uintptr) {
 		if err := syscall.Mount(source, at, kind, flags, ""); err != nil {
-			t.Skip("nothing can be mounted here: ", err)
+			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = syscall.Unmount(at, syscall.MNT_DETACH) })
 	}
