@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -34,10 +33,10 @@ func ReplaceFirst(place string) string {
 	return "activate the other selector first; where the domain was released, replace " + place + " with your own"
 }
 
-// Named are the key files that a table in force names, by path: they are not forgotten.
+// Named are the key files that a table in force names: they are not forgotten.
 type Named struct {
-	Files        map[string]bool
-	Table, Place string // what the table is called in an error, and the place in it in a hint
+	Files        map[string]bool // as settings.RealPath returns them
+	Table, Place string          // what the table is called in an error, and the place in it in a hint
 }
 
 // ForgetFiles removes our files of these keys, but for those that are named: they are refused with the code
@@ -54,7 +53,7 @@ func ForgetFiles(store *keyfiles.Store, keys []dkim.Ref, named Named) error {
 	failed := map[string]error{}
 	for _, ref := range keys {
 		err := CheckForgotten(ref, store.Signer)
-		if err == nil && slices.ContainsFunc(store.Files(ref), func(file string) bool { return named.Files[file] }) {
+		if err == nil && store.Named(ref, named.Files) {
 			err = fault.Refuse(codes.KeyInUse, Forgetting(ref, store.Signer)+": "+named.Table+" names its file",
 				ReplaceFirst(named.Place))
 		}

@@ -76,6 +76,13 @@ func TestForget(t *testing.T) {
 	write(t, d.SigningTable, strings.Replace(signed, name(s2.Ref()), name(s1.Ref()), 1))
 	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "signs with it")
 	write(t, d.SigningTable, signed)
+	keyed, link := read(t, d.KeyTable), filepath.Join(d.Dir, "link") // a link of theirs is another name of the file
+	if err := os.Symlink(s.store.File(s1.Ref()), link); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d.KeyTable, "own b.example:own:"+link+"\n"+keyed)
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "tables of the signer use it")
+	write(t, d.KeyTable, keyed)
 	var order []string
 	s.step = func(operation string) error { order = append(order, operation); return nil }
 	for range 2 {

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
-	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -63,7 +62,7 @@ func (s *Signer) release(t *tables, keys []dkim.Ref) map[string]error {
 	for _, keyed := range t.keyed() {
 		for _, r := range records(keyed.Foreign) {
 			if e, ok := entryOf(r); ok {
-				foreign[filepath.Clean(e.path)] = true
+				foreign[settings.RealPath(e.path)] = true
 			}
 		}
 	}
@@ -74,7 +73,7 @@ func (s *Signer) release(t *tables, keys []dkim.Ref) map[string]error {
 		switch err := signer.CheckForgotten(ref, s.cfg.Name); {
 		case err != nil:
 			failed[ref.Domain] = err
-		case used[name(ref)] || slices.ContainsFunc(s.store.Files(ref), func(file string) bool { return foreign[file] }):
+		case used[name(ref)] || s.store.Named(ref, foreign):
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, signer.Forgetting(ref, s.cfg.Name)+": tables of the signer use it",
 				signer.ReplaceFirst("its line in the SigningTable"))
 		}

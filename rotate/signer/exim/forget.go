@@ -2,9 +2,9 @@ package exim
 
 import (
 	"context"
-	"path/filepath"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -21,11 +21,11 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		Place: "its line in the table"})
 }
 
-// named returns the key files that lines of the table name.
+// named returns the key files that lines of the table name, also by a symbolic link.
 func (s *Signer) named(data []byte) map[string]bool {
 	out := map[string]bool{}
 	for _, value := range entries(data) {
-		out[filepath.Clean(extract(value, "privkey"))] = true
+		out[settings.RealPath(extract(value, "privkey"))] = true
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package exim
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,6 +139,15 @@ func TestForget(t *testing.T) {
 	activate(t, s, s2)
 	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
 	write(t, e.Table, read(t, e.Table)+"b.example: selector=s1 privkey="+s.store.File(s1.Ref())+"\n")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "s1")
+	link, dir := filepath.Join(e.Dir, "b.pem"), filepath.Join(e.Dir, "link") // a link is another name of the file
+	if err := errors.Join(os.Symlink(s.store.File(s1.Ref()), link), os.Symlink(e.KeyDir, dir)); err != nil {
+		t.Fatal(err)
+	}
+	linked := newSigner(t, e, func(c *Config) { c.KeyDir = dir })
+	signertest.WantCode(t, linked.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "s1")
+	write(t, e.Table, strings.Replace(read(t, e.Table), "selector=s1 privkey="+s.store.File(s1.Ref()),
+		"selector=s1 privkey="+link, 1))
 	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "s1")
 	write(t, e.Table, strings.Replace(read(t, e.Table), "b.example:", "#", 1))
 	if err := s.Forget(t.Context(), []dkim.Ref{s1.Ref()}); err != nil {

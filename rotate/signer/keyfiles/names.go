@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // A key's file has its usual name, which everybody can foresee who knows the key record. Where something else stands
@@ -50,6 +52,12 @@ func (s *Store) Files(ref dkim.Ref) []string {
 		}
 	}
 	return out
+}
+
+// Named reports whether one of some paths, as settings.RealPath returns them, is that of a key's file: a line of others
+// may come to it by a symbolic link.
+func (s *Store) Named(ref dkim.Ref, paths map[string]bool) bool {
+	return slices.ContainsFunc(s.Files(ref), func(file string) bool { return paths[settings.RealPath(file)] })
 }
 
 // File returns the path of a key's file: of the one that Put finds, or else the usual one.

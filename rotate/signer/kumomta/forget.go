@@ -2,9 +2,9 @@ package kumomta
 
 import (
 	"context"
-	"path/filepath"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -24,13 +24,13 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		Place: "its table in the file"})
 }
 
-// named returns the key files that tables of the file name.
+// named returns the key files that tables of the file name, also by a symbolic link.
 func (s *Signer) named(data []byte) map[string]bool {
 	out := map[string]bool{}
 	d, _ := parse(data) // it was read before
 	for _, all := range []map[string]section{d.domain, d.signatures} {
 		for _, table := range all {
-			out[filepath.Clean(table.text("filename"))] = true
+			out[settings.RealPath(table.text("filename"))] = true
 		}
 	}
 	return out

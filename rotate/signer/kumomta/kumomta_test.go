@@ -330,9 +330,17 @@ func TestOthersTables(t *testing.T) {
 		t.Errorf("foreseen: %v; came: %v", whichever, err)
 	}
 	signertest.WantCode(t, err, "foreign-signer-line", "b.example", "move the table to another data file")
-	signertest.WantCode(t, s.Forget(t.Context(),
-		[]dkim.Ref{signertest.At("a.example", "s1", keys[1]).Ref()}), "key-in-use",
-		"activate the other")
+	s1, link := signertest.At("a.example", "s1", keys[1]).Ref(), filepath.Join(filepath.Dir(file), "link.key")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1}), "key-in-use", "activate the other")
+	activate(t, s, signertest.At("a.example", "s2", keys[0]))
+	if err := os.Symlink(s.store.File(s1), link); err != nil { // a link of theirs is another name of the file
+		t.Fatal(err)
+	}
+	was := read(t, s.cfg.File)
+	for _, table := range []string{"[domain.'d.example']\n", "[signature.esp]\ndomain = 'esp.example'\n"} {
+		write(t, s.cfg.File, fmt.Sprintf("%sselector = 'own'\nfilename = '%s'\n%s", table, link, was))
+		signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1}), "key-in-use", "a table of")
+	}
 }
 
 // TestRefused guards I1: a file that KumoMTA would refuse ends all signing. It is not written, and said by screening,

@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
@@ -98,7 +99,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 		}
 		files, before := b.store.Files(ref), b.marker[ref.Domain]
 		inUse := before != nil && slices.Contains(files, before.Path) ||
-			slices.ContainsFunc(files, func(file string) bool { return foreignPaths[file] })
+			b.store.Named(ref, foreignPaths)
 		var mine []string
 		for _, name := range b.own[ref.Domain] {
 			if e, _ := flatfile.ParseEntry(b.keyTab.Ours[name]); slices.Contains(files, e.Path) {
@@ -185,7 +186,7 @@ func (b *batch) signing(ctx context.Context, domains []string,
 }
 
 // uses returns the KeyTable names that the SigningTable uses and the key files
-// that other people's KeyTable lines name.
+// that other people's KeyTable lines name, also by a symbolic link.
 func (b *batch) uses() (names, paths map[string]bool) {
 	names, paths = map[string]bool{}, map[string]bool{}
 	for _, name := range b.signTab.Ours {
@@ -196,7 +197,7 @@ func (b *batch) uses() (names, paths map[string]bool) {
 	}
 	for _, value := range flatfile.Records(b.keyTab.Foreign, false) {
 		if e, ok := flatfile.ParseEntry(value); ok {
-			paths[e.Path] = true
+			paths[settings.RealPath(e.Path)] = true
 		}
 	}
 	return names, paths

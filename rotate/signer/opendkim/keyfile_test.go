@@ -160,6 +160,13 @@ func TestForget(t *testing.T) {
 	activate(t, s, s1)
 	activate(t, s, s2)
 	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
+	keyed, link := read(t, d.KeyTable), filepath.Join(d.Dir, "link") // a link of theirs is another name of the file
+	if err := os.Symlink(s.keyPath(s1.Ref()), link); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d.KeyTable, keyed+"own b.example:own:"+link+"\n")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "s1")
+	write(t, d.KeyTable, keyed)
 	write(t, s.keyPath(next.Ref())+".new", "left by a crash")
 	if err := s.Forget(t.Context(),
 		[]dkim.Ref{s1.Ref(), next.Ref(),
