@@ -96,7 +96,8 @@ func (s *Signer) give(ctx context.Context, what string, k dkim.SigningKey) (keys
 		"did not retire", "see whose it is; if nobody needs it, delete it in Mailgun. It is not active")
 }
 
-// create imports a key. A request that may have been carried out is not repeated: the list tells.
+// create imports a key. Whether a request whose answer was lost was carried out the list tells: an import that is
+// repeated then is refused, since the selector has a key.
 func (s *Signer) create(ctx context.Context, what string, k dkim.SigningKey) error {
 	private, ok := k.Key.Signer().(*rsa.PrivateKey)
 	if !ok {
@@ -104,7 +105,7 @@ func (s *Signer) create(ctx context.Context, what string, k dkim.SigningKey) err
 	}
 	text := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)}))
 	form := url.Values{"signing_domain": {k.Domain}, "selector": {k.Selector}, "pem": {text}}
-	a, err := s.call(ctx, endpoint.Call{What: what, Method: http.MethodPost, Path: "/v1/dkim/keys", Once: true,
+	a, err := s.call(ctx, endpoint.Call{What: what, Method: http.MethodPost, Path: "/v1/dkim/keys",
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, Body: []byte(form.Encode()),
 		Scrub: hiding(text)})
 	made := item{}

@@ -78,7 +78,11 @@ func TestRefusals(t *testing.T) {
 		"not taken":   {answers("POST", 200, `{}`), next, "does not list it at its selector", false},
 		"not found yet": {func(f *mailguntest.Server) { f.Looks = 1 << 30 }, next,
 			"does not activate the key yet: Mailgun answers 400 Bad Request; it says", false},
-		"odd answer": {answers("PUT", 200, `{"selector":"s2"}`), next, "with something else", false},
+		"odd answer":       {answers("PUT", 200, `{"selector":"s2"}`), next, "with something else", false},
+		"not activated":    {answers("PUT", 200, `{"selector":"s2","active":false}`), next, "with something else", false},
+		"another one":      {answers("PUT", 200, `{"selector":"s1","active":true}`), next, "with something else", false},
+		"may not activate": {answers("PUT", 403, ""), next, "on signer mg: Mailgun answers 403", false},
+		"slow down":        {answers("PUT", 429, ""), next, "on signer mg: Mailgun answers 429", false},
 		"foreign key": {func(f *mailguntest.Server) { f.Add("a.example", "s2", k[2].Public(), false) }, next,
 			"another key at this selector", false},
 		"active selector": {nil, signertest.At("a.example", "s1", k[1]), "another key of this selector is active", false},
@@ -191,6 +195,34 @@ func TestChangedMeanwhile(t *testing.T) {
 			return false
 		}
 		faulttest.Shown(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])}))
+	}
+}
+
+// TestActivatedAgain guards I1: an old key that somebody activates again during a switch is deactivated once more.
+func TestActivatedAgain(t *testing.T) {
+	k, f := signertest.Keys(t, 2), mailguntest.Start(t, "a.example")
+	s := at(t, f)
+	activate(t, s, signertest.At("a.example", "s1", k[0]))
+	deactivated := 0
+	f.Before = func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/deactivate") {
+			deactivated++
+		} else if deactivated == 1 {
+			f.Domains["a.example"][0].Active = true
+		}
+		if s.one.TryLock() { // another switch could come between
+			t.Errorf("%s %s is asked for without the lock", r.Method, r.URL.Path)
+			s.one.Unlock()
+		}
+		return false
+	}
+	key := signertest.At("a.example", "s2", k[1])
+	activate(t, s, key)
+	if got := f.Sign("a.example"); !slices.Equal(got, []dkim.Ref{key.Ref()}) || deactivated != 2 {
+		t.Errorf("it is signed with %v after %d tries", got, deactivated)
+	}
+	if err := s.Forget(t.Context(), []dkim.Ref{signertest.At("a.example", "s1", k[0]).Ref()}); err != nil {
+		t.Error(err)
 	}
 }
 

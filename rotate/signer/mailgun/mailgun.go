@@ -82,13 +82,13 @@ type item struct {
 	} `json:"dns_record"`
 }
 
-// id returns that of the key in the record.
+// id returns that of the key in the record, "" for none.
 func (i item) id() string {
 	if i.Record == nil {
 		return ""
 	}
 	record, err := dkim.ParseRecord(i.Record.Value)
-	if err != nil || record.Revoked() {
+	if err != nil {
 		return ""
 	}
 	return record.Key.ID()

@@ -3,6 +3,7 @@ package mailgun
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -171,6 +172,18 @@ func TestRepeats(t *testing.T) {
 	}
 	if len(f.Domains["a.example"]) != 1 {
 		t.Errorf("%d keys", len(f.Domains["a.example"]))
+	}
+}
+
+// TestRead guards I6: of a list only the keys that sign mail as the domain count, in whatever form they are shown.
+func TestRead(t *testing.T) {
+	k := signertest.Keys(t, 1)[0].Public()
+	got, err := read("a.example", []byte(`{"items":[
+		{"signing_domain":"A.example","selector":"S1","dns_record":{"active":true,"value":"`+dkim.NewRecord(k, "").String()+`"}},
+		{"signing_domain":"sub.a.example","selector":"s2","dns_record":{"is_active":true}},
+		{"signing_domain":"a.example","selector":"s3","dns_record":{"is_active":false,"value":"k=rsa; p="}}]}`))
+	if want := (keys{"s1": {ID: k.ID(), Active: true}, "s3": {}}); err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 }
 
