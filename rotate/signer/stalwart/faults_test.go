@@ -170,6 +170,29 @@ func TestSeveralKeys(t *testing.T) {
 	}
 }
 
+// TestPages guards I1: where Stalwart shows a part of the signatures, another one could sign, and nothing is said.
+func TestPages(t *testing.T) {
+	k := signertest.Keys(t, 3)
+	for _, limit := range []func(*stalwarttest.Server){func(f *stalwarttest.Server) { f.Page = 1 },
+		func(f *stalwarttest.Server) { f.Shown = 1 }} {
+		f := stalwarttest.Start(t, "a.example")
+		s := at(t, f)
+		f.Add("a.example", "s1", "Dkim1RsaSha256", "active", k[1])
+		f.Add("a.example", "two", "Dkim1RsaSha256", "active", k[2])
+		limit(f)
+		_, err := s.Active(t.Context(), []string{"a.example"})
+		faulttest.Shown(t, err)
+		for _, n := range []int{0, 1} {
+			if s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[n])}) == nil || err == nil {
+				t.Errorf("%v, and a switch is confirmed while it is signed with %v", err, f.Sign("a.example"))
+			}
+		}
+		if f.Sets > 0 {
+			t.Errorf("%d changes", f.Sets)
+		}
+	}
+}
+
 // TestForget: the key in use is kept, one that is not is destroyed, and nothing else.
 func TestForget(t *testing.T) {
 	k := signertest.Keys(t, 2)

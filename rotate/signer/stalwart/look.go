@@ -123,21 +123,49 @@ func some(names []string) string {
 	return fmt.Sprintf("%d domains", len(names))
 }
 
-// list is the answer of a get.
-type list[T any] struct{ List []T }
+// list is the answer of a get, and which objects the query before it named.
+type list[T any] struct {
+	List     []T
+	NotFound []string
+	named    page
+}
+
+// page is the answer of a query. Limit is there where the server names no more than so many.
+type page struct {
+	IDs   []string
+	Limit int
+}
+
+// whole wants all objects: one that is not shown could sign (I1).
+func (l list[T]) whole(what string) error {
+	said := ""
+	switch named, shown := len(l.named.IDs), len(l.List)+len(l.NotFound); {
+	case l.named.Limit > 0 && named >= l.named.Limit:
+		said = fmt.Sprintf("only the first %d objects", named)
+	case shown < named:
+		said = fmt.Sprintf("%d of %d objects", shown, named)
+	default:
+		return nil
+	}
+	return fault.Temporary(what, fmt.Errorf("the Stalwart server shows %s", said),
+		"destroy retired signatures of the domain that nobody needs, or let Stalwart answer with more objects at a time")
+}
 
 // lookSome reads as many domains as one request can ask for.
 func (s *Signer) lookSome(ctx context.Context, account, what string, names []string, out map[string]*domain) error {
 	found := make([]list[*domain], len(names))
 	var calls []method
 	for i, name := range names {
-		calls = append(calls, both("x:Domain", map[string]any{"name": name}, len(calls), &found[i])...)
+		calls = append(calls, both("x:Domain", map[string]any{"name": name}, len(calls), &found[i].named, &found[i])...)
 	}
 	if err := s.jmap(ctx, request{account: account, what: what}, calls...); err != nil {
 		return err
 	}
 	var domains []*domain
 	for i, name := range names {
+		if err := found[i].whole(what); err != nil {
+			return err
+		}
 		for _, d := range found[i].List {
 			if strings.EqualFold(d.Name, name) {
 				out[name] = d
@@ -148,7 +176,8 @@ func (s *Signer) lookSome(ctx context.Context, account, what string, names []str
 	signatures := make([]list[signature], len(domains))
 	calls = nil
 	for i, d := range domains {
-		calls = append(calls, both("x:DkimSignature", map[string]any{"domainId": d.ID}, len(calls), &signatures[i])...)
+		calls = append(calls, both("x:DkimSignature", map[string]any{"domainId": d.ID}, len(calls), &signatures[i].named,
+			&signatures[i])...)
 	}
 	if len(calls) == 0 {
 		return nil
@@ -157,6 +186,9 @@ func (s *Signer) lookSome(ctx context.Context, account, what string, names []str
 		return err
 	}
 	for i, d := range domains {
+		if err := signatures[i].whole(what); err != nil {
+			return err
+		}
 		for _, g := range signatures[i].List {
 			if g.DomainID == d.ID {
 				d.signatures = append(d.signatures, g)
@@ -167,9 +199,9 @@ func (s *Signer) lookSome(ctx context.Context, account, what string, names []str
 }
 
 // both queries objects and gets them, at this place of a request.
-func both(kind string, filter map[string]any, at int, into any) []method {
+func both(kind string, filter map[string]any, at int, named, into any) []method {
 	return []method{
-		{name: kind + "/query", args: map[string]any{"filter": filter}, into: &struct{}{}},
+		{name: kind + "/query", args: map[string]any{"filter": filter}, into: named},
 		{name: kind + "/get", args: map[string]any{"#ids": map[string]any{"resultOf": fmt.Sprint("c", at),
 			"name": kind + "/query", "path": "/ids"}}, into: into},
 	}

@@ -60,6 +60,8 @@ type Server struct {
 	// CutOff, when not nil, says that a set ends after its writes and before what is in memory is forgotten, as when the
 	// one who asks hangs up.
 	CutOff func() bool
+	// Page is how many objects a query names at most, and Shown how many of them a get shows; 0 for all.
+	Page, Shown int
 	// Instant, when not nil, is called after each single write, with the fake to be asked what signs.
 	Instant func()
 }
@@ -284,7 +286,12 @@ func (s *Server) call(name, id string, raw json.RawMessage, ids map[string][]str
 				ids[id] = append(ids[id], g.ID)
 			}
 		}
-		return object{"accountId": "a1", "ids": ids[id]}, nil
+		answer := object{"accountId": "a1"}
+		if s.Page > 0 && len(ids[id]) > s.Page {
+			ids[id], answer["limit"] = ids[id][:s.Page], s.Page
+		}
+		answer["ids"] = ids[id]
+		return answer, nil
 	case "x:Domain/get":
 		for _, d := range s.Domains {
 			if slices.Contains(ids[a.IDs.ResultOf], d.ID) {
@@ -301,6 +308,9 @@ func (s *Server) call(name, id string, raw json.RawMessage, ids map[string][]str
 		return s.set(a)
 	default:
 		return nil, &Refusal{"unknownMethod", name}
+	}
+	if s.Shown > 0 && len(listed) > s.Shown {
+		listed = listed[:s.Shown]
 	}
 	return object{"accountId": "a1", "list": listed, "notFound": []string{}}, nil
 }
