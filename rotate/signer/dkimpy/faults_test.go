@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -171,6 +172,9 @@ func TestPlanted(t *testing.T) {
 			}
 			signertest.PlantedLink(t, filepath.Dir(s.cfg.KeyDir), s.cfg.KeyDir, link(s), what == "domain's directory",
 				func() error { return s.Activate(t.Context(), []dkim.SigningKey{key}) })
+			if data, _ := keyfiles.ReadTable(s.cfg.SigningTable); strings.Contains(string(data), "a.example") {
+				t.Errorf("the domain was switched to a key that could not be written:\n%s", data)
+			}
 		})
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -88,6 +90,13 @@ func TestWritersAtOnce(t *testing.T) {
 	}
 	held.Close()
 
+	s.step = func(operation string) error {
+		if operation == "fill dkim.table" {
+			return syscall.EIO
+		}
+		return nil
+	}
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "write table")
 	var once sync.Once
 	s.step = func(operation string) error { // after the rename
 		if operation == "rename dkim.table" {
@@ -113,6 +122,9 @@ func TestPlanted(t *testing.T) {
 			signertest.PlantedLink(t, e.Dir, e.KeyDir, link(s), what == "domain's directory", func() error {
 				return s.Activate(t.Context(), []dkim.SigningKey{key})
 			})
+			if data, _ := keyfiles.ReadTable(s.cfg.Table); entries(data)["a.example"] != "" {
+				t.Errorf("the domain was switched to a key that could not be written:\n%s", data)
+			}
 		})
 	}
 }

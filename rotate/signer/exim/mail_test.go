@@ -1,6 +1,8 @@
 package exim
 
 import (
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -103,6 +106,10 @@ func TestOthersLines(t *testing.T) {
 	own := "# by hand\r\nA.example: selector=mail privkey=" + manual + "\nb.example: selector=x:y privkey=" + manual +
 		"\nc.example: selector=mail privkey=" + manual + "\n\tcomment=last"
 	write(t, e.Table, own)
+	dir, err := os.Stat(e.KeyDir)
+	if err := errors.Join(err, os.Chmod(e.Table, 0o640), os.Chown(e.Table, 0, keyfiles.OwnerOf(dir).GID)); err != nil {
+		t.Fatal(err)
+	}
 	active, err := s.Active(t.Context(), []string{"a.example", "c.example", "absent.example"})
 	if err != nil || len(active) != 2 || active["a.example"] != signertest.At("a.example", "mail", k[0]).Ref() {
 		t.Fatalf("Active: %v, %v", active, err)
@@ -124,9 +131,40 @@ func TestOthersLines(t *testing.T) {
 		}
 	}
 
+	if info, err := os.Stat(e.Table); err != nil || info.Mode() != 0o640 ||
+		keyfiles.OwnerOf(info).GID != keyfiles.OwnerOf(dir).GID {
+		t.Errorf("mode and owner of the table were not kept: %v, %v", info.Mode(), err)
+	}
+
 	write(t, e.Table, " continued\n"+own)
 	err = s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[1])})
 	signertest.WantCode(t, err, "unloadable-line", "white space", "continued")
+}
+
+// TestInUse: what a line has a domain signed with, as Exim takes it; nothing is guessed (I1).
+func TestInUse(t *testing.T) {
+	s, k := newSigner(t, signertest.StartExim(t), nil), signertest.Keys(t, 1)[0]
+	file := filepath.Join(s.cfg.KeyDir, "mail.pem")
+	write(t, file, string(k.PEM()))
+	block, _ := pem.Decode(k.PEM())
+	mail := dkim.Ref{Name: dkim.Name{Domain: "a.example", Selector: "mail"}, KeyID: k.ID()}
+	for value, want := range map[string]dkim.Ref{
+		"selector=Mail privkey=" + file:                                           mail,
+		"selector=mail privkey=" + base64.StdEncoding.EncodeToString(block.Bytes): mail,
+		"selector=mail privkey=0":                                                 {},
+		"selector=mail privkey=false":                                             {},
+		"selector=mail":                                                           {},
+		"privkey=" + file:                                                         {},
+	} {
+		if got, err := s.signs("a.example", value); err != nil || got != want {
+			t.Errorf("%.40s: %v, %v", value, got, err)
+		}
+	}
+	for _, several := range []string{"s1:s2", "<;s1;s2", "s1;s2", "s1,s2"} {
+		if got, err := s.signs("a.example", "selector="+several+" privkey="+file); err == nil {
+			t.Errorf("%s: %v", several, got)
+		}
+	}
 }
 
 // TestForget: what a line names is kept, whoever wrote it; what nothing names goes.

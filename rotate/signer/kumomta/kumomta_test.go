@@ -433,6 +433,9 @@ func TestHostileUser(t *testing.T) {
 	activate(t, s, signertest.At("b.example", "s1", key.Key))
 	signertest.PlantedLink(t, filepath.Dir(s.cfg.File), s.cfg.KeyDir, filepath.Join(s.cfg.KeyDir, "a.example"), true,
 		func() error { return s.Activate(t.Context(), []dkim.SigningKey{key}) })
+	if text := read(t, s.cfg.File); strings.Contains(text, "a.example") {
+		t.Errorf("the domain was switched to a key that could not be written:\n%s", text)
+	}
 	if err := os.Chmod(s.cfg.File, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -114,6 +114,10 @@ func Run(t *testing.T, start func(t *testing.T) Subject, only ...string) {
 			if err := s.Signer.Forget(t.Context(), []dkim.Ref{next.Ref()}); err != nil {
 				t.Fatal(err)
 			}
+			if left := sums(t, filepath.Dir(path)); !slices.Contains(left, was) && name != "another name of the key" &&
+				name != "empty file" {
+				t.Errorf("what stood there is gone with the key: %s", was)
+			}
 			for _, file := range list(t, filepath.Dir(path)) {
 				if data, _ := keyfiles.ReadKey(file); keyfiles.KeyIDIn(data) == next.Key.ID() {
 					t.Errorf("%s holds the key that was forgotten", file)
