@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -187,12 +188,16 @@ func TestCrash(t *testing.T) {
 		if is, ok := active[fresh]; ok && is.Selector != "s2" || ok != (active[domain] == now.Ref()) {
 			t.Fatalf("killed before operation %d: %+v", n, active)
 		}
+		if active[domain] == old.Ref() { // and it stays at that: nothing is written
+			activate(t, s, old)
+		}
+		left, _ := filepath.Glob(filepath.Join(s.cfg.Config, ".*new*"))
 		activate(t, s, now, signertest.At(fresh, "s2", k[1]))
 		if active, err := s.Active(t.Context(), []string{domain, fresh}); err != nil || active[domain] != now.Ref() || len(active) != 2 {
 			t.Fatalf("after running again: %+v, %v", active, err)
 		}
-		left, _ := filepath.Glob(filepath.Join(s.cfg.Config, ".*new*"))
-		if len(left) > 0 {
+		more, _ := filepath.Glob(filepath.Join(s.cfg.Config, ".*new*"))
+		if left = append(left, more...); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
 	}
@@ -233,7 +238,8 @@ func TestOthersMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := `"!dkim/a.example/private": ` + string(lines) + `, "!dkim/a.example/selector": ["Mail"], "x": {"y":  1.50}`
+	s.store.Owner = "65534" // Haraka's user has to read what stands there, whoever it was for before, and nobody else
+	own := `"!dkim/a.example/selector": ["earlier"], "!dkim/a.example/private": ` + string(lines) + `, "!dkim/a.example/selector": ["Mail"], "x": {"y":  1.50}`
 	write(t, s.path(), "{"+own+"}")
 	for _, domain := range []string{"a.example", "b.example"} {
 		if err := os.Mkdir(filepath.Join(s.store.Path, domain), 0o755); err != nil {
@@ -249,6 +255,9 @@ func TestOthersMembers(t *testing.T) {
 		activate(t, s, key)
 		if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"] != key.Ref() {
 			t.Fatalf("Active: %v, %v", active, err)
+		}
+		if info, err := os.Stat(s.path()); err != nil || info.Mode() != 0o600 || keyfiles.OwnerOf(info).UID != 65534 {
+			t.Errorf("smtp.json is %v of %v, %v", info.Mode(), keyfiles.OwnerOf(info), err)
 		}
 		text := read(t, s.path())
 		for part := range strings.SplitSeq(own, ", ") {
@@ -348,6 +357,25 @@ func TestMeanwhile(t *testing.T) {
 		return nil
 	}
 	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "something else", "another program")
+
+	// Another key at the same selector; one who waits for the lock waits for a parent's directory to be hidden, too.
+	s, other := idle(t), idle(t)
+	activate(t, other, signertest.At("a.example", "s1", signertest.Keys(t, 2)[1]))
+	s.step = func(operation string) error {
+		if operation == "rename smtp.json" {
+			s.cfg.Config = other.cfg.Config
+		}
+		return nil
+	}
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "something else", "another program")
+	held, err := s.open(t.Context())
+	if err != nil || held.LongestHold < 2*reread {
+		t.Fatalf("%v, %v", held.LongestHold, err)
+	}
+	held.Close()
+	if write(t, filepath.Join(s.store.Path, "f.example"), ""); s.has("f.example") {
+		t.Error("a file is taken for a domain's directory")
+	}
 }
 
 // TestCutShort: what is interrupted before a parent's directory may be hidden is completed by running again.
