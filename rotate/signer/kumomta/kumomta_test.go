@@ -196,6 +196,7 @@ func TestAnotherKeyInVault(t *testing.T) {
 		"keystore.mount")
 	write(t, s.cfg.File, "[base]\nvault_mount = \"kv\"\n")
 	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "foreign-signer-line", `vault_mount = "kv"`)
+	otherKeyThere(t, srv, lent)
 }
 
 // TestLag guards I10: KumoMTA signs with the key from before for as long as it keeps what it has read, and never longer
