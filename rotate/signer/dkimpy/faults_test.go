@@ -1,11 +1,14 @@
 package dkimpy
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -42,13 +45,31 @@ func TestBadRestart(t *testing.T) {
 	script := read(t, d.Restart()[0])
 
 	// The first restart fails, the second one works.
-	write(t, d.Restart()[0], "#!/bin/sh\nif [ ! -e "+d.Dir+"/tried ]; then touch "+d.Dir+"/tried; echo no; exit 3; fi\n"+
-		strings.TrimPrefix(script, "#!/bin/sh\n"))
-	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{next}), "", "exit status 3", "it said: no")
-	d.Await(t)
-	if got := d.SignsWith(t, "a.example", k...); got != old.Ref() || read(t, d.SigningTable) != was {
-		t.Errorf("signed with %+v; the table:\n%s", got, read(t, d.SigningTable))
+	runs := filepath.Join(d.Dir, "runs")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, fails := range []string{"echo no; exit 3", "sleep 600"} {
+		os.Remove(runs)
+		write(t, d.Restart()[0], "#!/bin/sh\necho >>"+runs+"\n[ $(wc -l <"+runs+") -gt 1 ] || { "+fails+"; }\n"+
+			strings.TrimPrefix(script, "#!/bin/sh\n"))
+		if err := s.Activate(ctx, []dkim.SigningKey{next}); fails != "sleep 600" {
+			signertest.WantCode(t, err, "", "exit status 3", "it said: no")
+		} else if err == nil {
+			t.Error("no error")
+		}
+		d.Await(t)
+		if got := d.SignsWith(t, "a.example", k...); got != old.Ref() || read(t, d.SigningTable) != was ||
+			read(t, runs) != "\n\n" {
+			t.Errorf("signed with %+v, restarted %d times; the table:\n%s", got, len(read(t, runs)), read(t, d.SigningTable))
+		}
+		s.step = func(operation string) error { // the time is up in the first one; the second is not cut short with it
+			if operation == "restart" {
+				time.AfterFunc(200*time.Millisecond, cancel)
+			}
+			return nil
+		}
 	}
+	s.step = nil
 
 	// The daemon has a second table of keys that dkimbot does not know of: our mail would be turned away.
 	write(t, d.Restart()[0], script)
@@ -84,21 +105,42 @@ func TestForget(t *testing.T) {
 	write(t, d.KeyTable, "own b.example:own:"+link+"\n"+keyed)
 	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "tables of the signer use it")
 	write(t, d.KeyTable, keyed)
-	var order []string
-	s.step = func(operation string) error { order = append(order, operation); return nil }
+	s.step = func(operation string) error { // a table that names a file that is gone keeps the daemon from starting
+		if operation == "fill "+filepath.Base(d.KeyTable) {
+			return syscall.EIO
+		}
+		return nil
+	}
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "", "write table")
+	if _, err := os.Stat(s.store.File(s1.Ref())); err != nil {
+		t.Errorf("the table still names the file: %v", err)
+	}
+	s.step = nil
 	for range 2 {
 		if err := s.Forget(t.Context(), []dkim.Ref{s1.Ref()}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := os.Stat(s.store.File(s1.Ref())); err == nil || strings.Contains(read(t, d.KeyTable), s1.Selector+"-") {
-		t.Errorf("%v; the table:\n%s", order, read(t, d.KeyTable))
+		t.Errorf("the table:\n%s", read(t, d.KeyTable))
 	}
 	d.Start(t)
 	if got := d.SignsWith(t, "a.example", k...); got != s2.Ref() {
 		t.Errorf("signed with %+v", got)
 	}
 	faulttest.Shown(t, s.Forget(t.Context(), []dkim.Ref{{Name: dkim.Name{Domain: "a..example", Selector: "s1"}}}))
+
+	// What the daemon signs with can't be asked: nothing is removed.
+	b1 := signertest.At("b.example", "s1", k[0])
+	activate(t, s, s1, b1)
+	activate(t, s, s2, signertest.At("b.example", "s2", k[1]))
+	d.Stop(t)
+	for _, refs := range [][]dkim.Ref{{s1.Ref()}, {s1.Ref(), b1.Ref()}} {
+		err := s.Forget(t.Context(), refs)
+		if faulttest.Shown(t, err); err == nil || len(s.store.Kept(s1.Name)) != 1 || len(s.store.Kept(b1.Name)) != 1 {
+			t.Errorf("%v, %v, %v", err, s.store.Kept(s1.Name), s.store.Kept(b1.Name))
+		}
+	}
 }
 
 // TestFaults: the texts that other tests don't show.

@@ -1,6 +1,7 @@
 package maddy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -112,10 +114,33 @@ func TestBadRestart(t *testing.T) {
 
 	// The first restart fails, the second one works.
 	s = newSigner(t, m, nil)
-	write(t, m.Restart()[0], "#!/bin/sh\nif [ ! -e "+m.Dir+"/tried ]; then touch "+m.Dir+"/tried; echo no; exit 3; fi\n"+
-		strings.TrimPrefix(script, "#!/bin/sh\n"))
+	runs := filepath.Join(m.Dir, "runs")
+	first := func(fails string) {
+		os.Remove(runs)
+		write(t, m.Restart()[0], "#!/bin/sh\necho >>"+runs+"\n[ $(wc -l <"+runs+") -gt 1 ] || { "+fails+"; }\n"+
+			strings.TrimPrefix(script, "#!/bin/sh\n"))
+	}
+	first("echo no; exit 3")
 	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{next}), "", "exit status 3", "it said: no")
-	asBefore()
+	if asBefore(); read(t, runs) != "\n\n" {
+		t.Errorf("it was restarted %d times", len(read(t, runs)))
+	}
+
+	// The time is up in the first one: who knows what it has done. The second one is not cut short with it.
+	first("sleep 600")
+	ctx, cancel := context.WithCancel(t.Context())
+	s.step = func(operation string) error {
+		if operation == "restart" {
+			time.AfterFunc(200*time.Millisecond, cancel)
+		}
+		return nil
+	}
+	if err := s.Activate(ctx, []dkim.SigningKey{next}); err == nil {
+		t.Error("no error")
+	}
+	if asBefore(); read(t, runs) != "\n\n" {
+		t.Errorf("it was restarted %d times", len(read(t, runs)))
+	}
 
 	// maddy does not sign with the new file.
 	write(t, m.Restart()[0], "#!/bin/sh\ncp "+m.File+" "+m.Dir+"/kept\nif grep -q s2 "+m.File+"; then : >"+m.File+"; fi\n"+
@@ -250,10 +275,37 @@ func TestForget(t *testing.T) {
 		t.Errorf("signed with %+v", got)
 	}
 	faulttest.Shown(t, s.Forget(t.Context(), []dkim.Ref{{Name: dkim.Name{Domain: "a..example", Selector: "s1"}}}))
+
+	// What maddy signs with can't be asked: nothing is removed. A copy that a crash left goes with the next switch.
+	b1, left := signertest.At("b.example", "s1", k[0]), filepath.Join(m.KeyDir, ".c.example_s1.1.key.new-x")
+	write(t, left, "")
+	activate(t, s, s1, b1)
+	activate(t, s, s2, signertest.At("b.example", "s2", k[1]))
+	m.Stop(t)
+	for _, refs := range [][]dkim.Ref{{s1.Ref()}, {s1.Ref(), b1.Ref()}} {
+		signertest.WantCode(t, s.Forget(t.Context(), refs), "", "does not answer")
+	}
+	if err := os.Chmod(filepath.Dir(m.Answer), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref(), b1.Ref()}), "unsafe-key-dir", "others can enter")
+	if files, _ := filepath.Glob(m.KeyDir + "/[ab]*_s1.*"); len(files) != 2 {
+		t.Errorf("left: %v", files)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Errorf("%s is there still", left)
+	}
 }
 
-// TestFaults: the texts that other tests don't show.
+// TestFaults: the texts that other tests don't show, and which verdicts bring the file of before back (I1).
 func TestFaults(t *testing.T) {
+	for v, back := range map[milter.Verdict][2]bool{milter.OtherKey: {false, false}, milter.Unsigned: {false, true},
+		milter.TurnedAway: {true, true}, milter.Unverifiable: {true, true}, milter.Several: {false, false},
+		milter.Unreachable: {true, true}} {
+		if got := [2]bool{worse(v, false), worse(v, true)}; got != back {
+			t.Errorf("verdict %d: %v", v, got)
+		}
+	}
 	s := idle(t, nil)
 	n := dkim.Name{Domain: "a.example", Selector: "s1"}
 	for verdict := milter.OtherKey; verdict <= milter.Unreachable; verdict++ {

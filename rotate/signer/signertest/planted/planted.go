@@ -84,6 +84,9 @@ func Run(t *testing.T, start func(t *testing.T) Subject, only ...string) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
 			activate(t, s, first, k)
+			if info, err := os.Stat(s.Place(first.Ref())); err != nil || info.Mode() != 0o600 {
+				t.Errorf("the key file is %v, %v", info, err)
+			}
 			path := s.Place(next.Ref())
 			plant(t, path, next.Key, k[2])
 			was := sum(t, path)
