@@ -35,6 +35,7 @@ type Calls[In, Out any] struct {
 type call[In, Out any] struct {
 	in   In
 	may  func() error // may be nil: asked when its turn has come
+	fast bool         // others wait for it
 	out  Out
 	err  error
 	done chan struct{}
@@ -51,7 +52,7 @@ func (c *Calls[In, Out]) CallIf(ctx context.Context, in In, may func() error) (O
 	if err := ctx.Err(); err != nil {
 		return none, c.givenUp(err)
 	}
-	w := &call[In, Out]{in: in, may: may, done: make(chan struct{})}
+	w := &call[In, Out]{in: in, may: may, fast: ports.InAHurry(ctx), done: make(chan struct{})}
 	if c.enter(w) {
 		// The work is shared: one caller's cancellation must not cut it short for the others.
 		go c.run(context.WithoutCancel(ctx))
@@ -136,7 +137,8 @@ func (c *Calls[In, Out]) carryOut(ctx context.Context, batch []*call[In, Out]) {
 	if len(may) == 0 {
 		return
 	}
-	out, errs := c.together(ctx, in)
+	hurried := slices.ContainsFunc(may, func(w *call[In, Out]) bool { return w.fast }) // ctx may be an earlier batch's
+	out, errs := c.together(ports.WithHurry(ctx, hurried), in)
 	for i, w := range may {
 		w.out, w.err = out[i], errs[i]
 		close(w.done)

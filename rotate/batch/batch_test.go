@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -267,6 +268,32 @@ func TestEach(t *testing.T) {
 		wg.Wait()
 		if len(asked) != 2 || len(asked[0]) != 1 || len(asked[1]) != 99 {
 			t.Errorf("%d calls, of %d", len(asked), len(asked[0]))
+		}
+	})
+}
+
+// TestHurry guards I2: a call for which others wait is carried out as one, also when it waited behind one that nobody
+// waits for; and those behind it are not hurried.
+func TestHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hurried []bool
+		c := &Calls[int, struct{}]{What: "switch", Do: func(ctx context.Context, in []int) ([]struct{}, []error) {
+			hurried = append(hurried, ports.InAHurry(ctx))
+			time.Sleep(time.Second)
+			return make([]struct{}, len(in)), make([]error, len(in))
+		}}
+		var wg sync.WaitGroup
+		for i, ctx := range []context.Context{t.Context(), ports.Hurried(t.Context()), t.Context()} {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i)*time.Second - time.Millisecond)
+				if _, err := c.Call(ctx, i); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if !slices.Equal(hurried, []bool{false, true, false}) {
+			t.Errorf("hurried: %v; want the second alone", hurried)
 		}
 	})
 }

@@ -30,7 +30,12 @@ func Waiting(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // Hurried returns ctx for an effect for which others wait: a signer that leaves a compromised key.
-func Hurried(ctx context.Context) context.Context { return context.WithValue(ctx, hurryKey{}, true) }
+func Hurried(ctx context.Context) context.Context { return WithHurry(ctx, true) }
+
+// WithHurry returns ctx for an effect for which others wait, or do not, whatever ctx was for before.
+func WithHurry(ctx context.Context, hurried bool) context.Context {
+	return context.WithValue(ctx, hurryKey{}, hurried)
+}
 
 // InAHurry reports whether others wait for the effect that ctx is of.
-func InAHurry(ctx context.Context) bool { return ctx.Value(hurryKey{}) != nil }
+func InAHurry(ctx context.Context) bool { return ctx.Value(hurryKey{}) == true }

@@ -16,11 +16,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
-// Activate makes each key the only one that its domain is signed with, at once or after Config.After; see the package
+// Activate makes each key the only one that its domain is signed with, after Config.After, or at once where that is none
+// or where a compromised key is left, also if the switch was scheduled already; see the package
 // documentation for how. One domain's fault does not stop the others: the error is then a
 // *signer.PartialError, or the fault itself when keys holds one domain. What is in force is not written again.
 func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
@@ -69,7 +71,11 @@ func (s *Signer) activate(ctx context.Context, m module, k dkim.SigningKey, what
 	if err := s.clash(m, is, s.now()); err != nil {
 		return err
 	}
-	changed, err := is.choose(k, s.now(), s.cfg.After)
+	after := s.cfg.After
+	if ports.InAHurry(ctx) { // the key that is left is revoked next, and mail by it would fail until then
+		after = 0
+	}
+	changed, err := is.choose(k, s.now(), after)
 	if err != nil || !changed {
 		return err
 	}

@@ -15,6 +15,9 @@
 // A switch at once makes the new entry valid for all time, and gives every other one the same number as its
 // start and its end: an entry that no clock finds valid. So clocks that differ don't matter.
 //
+// A switch away from a compromised key is always one at once, and so is one that takes the place of a scheduled one
+// before its time: back, or for such a key.
+//
 // A switch that is scheduled (Config.After) gives the old entry an end, T, and the new one the same number
 // as its start. It then happens at T by each rspamd's clock, whether dkimbot runs or not. T is a whole
 // second of dkimbot's clock; an rspamd whose clock is late by a second switches a second later, which Lag

@@ -56,8 +56,13 @@ func (s *Signer) forget(ctx context.Context, m module, domain string, refs []dki
 			return e.ref == ref && e.ours && !e.later(seconds(s.now().Add(-s.cfg.Lag)))
 		})
 		if e := is.find(ref); e != nil && e.ours && slices.Contains(left, e) {
+			if !e.later(seconds(s.now())) {
+				return fault.Temporary(signer.Forgetting(ref, s.cfg.Name),
+					fmt.Errorf("its entry in %s/%s was valid a moment ago, and rspamd's clock may be late", m.path, domain),
+					fmt.Sprintf("nothing needs to be done: it is removed %s after it was valid", s.cfg.Lag))
+			}
 			return &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: signer.Forgetting(ref, s.cfg.Name),
-				Err:  fmt.Errorf("its entry in %s/%s is valid, or was a moment ago", m.path, domain),
+				Err:  fmt.Errorf("its entry in %s/%s is valid", m.path, domain),
 				Hint: signer.ReplaceFirst("the entry in the secret")}
 		}
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/signer"
@@ -279,4 +281,50 @@ func TestExample(t *testing.T) {
 		"vault-forbidden",
 		`"update" on rspamd/data/a.example`)
 	signertest.WantCode(t, asked(t, rspamd, "a.example"), "vault-forbidden", "vault_path of signer mx")
+}
+
+// TestHurried guards I2: where a compromised key is left, its record is revoked next: a switch happens at once, also one
+// that was scheduled already, and the key that was left can be removed at once. A scheduled one that is
+// taken back before its time leaves exactly one entry that is ever valid.
+func TestHurried(t *testing.T) {
+	srv := vaulttest.Start(t)
+	s := open(t, srv, Config{Name: "rs", Path: "secret/rspamd", After: time.Hour})
+	k := signertest.Keys(t, 2)
+	old, now := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+	signs := func(what string, key dkim.SigningKey) {
+		t.Helper()
+		is := document(t, s, "a.example")
+		if only, ok := is.alone(-forever, forever); !ok || only.ref != key.Ref() {
+			t.Errorf("%s: not %s alone, at any time: %s", what, key.Name, is.before.Data)
+		}
+	}
+	activate(t, s, old)
+	if err := s.Activate(ports.Hurried(t.Context()), []dkim.SigningKey{now}); err != nil {
+		t.Fatal(err)
+	}
+	signs("hurried", now)
+	if err := s.Forget(t.Context(), []dkim.Ref{old.Ref()}); err != nil {
+		t.Error(err)
+	}
+	activate(t, s, old)
+	if is := document(t, s, "a.example"); is.find(now.Ref()).end != is.find(old.Ref()).start ||
+		len(is.signing(seconds(s.now()))) != 1 {
+		t.Errorf("not scheduled: %s", is.before.Data)
+	}
+	err := s.Forget(t.Context(), []dkim.Ref{now.Ref()})
+	signertest.WantCode(t, err, "key-in-use", "is valid", "activate the other")
+	if err := s.Activate(ports.Hurried(t.Context()), []dkim.SigningKey{old}); err != nil {
+		t.Fatal(err)
+	}
+	signs("scheduled, then hurried", old)
+	activate(t, s, now)
+	activate(t, s, old)
+	signs("scheduled, then taken back", old)
+	activate(t, s, now)
+	at := document(t, s, "a.example").find(now.Ref()).start
+	s.now = func() time.Time { return time.Unix(int64(at)+60, 0) }
+	err = s.Forget(t.Context(), []dkim.Ref{old.Ref()})
+	if signertest.WantCode(t, err, "", "a moment ago", "nothing needs to be done"); fault.KindOf(err) != fault.Transient {
+		t.Errorf("a person is asked for: %v", err)
+	}
 }
