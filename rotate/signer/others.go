@@ -30,6 +30,7 @@ type Reloads interface {
 // concurrent use.
 type Others struct {
 	know func(context.Context) (map[string]dkim.Ref, error)
+	keys KeyOf // nil where there is no keystore
 
 	mu    sync.Mutex
 	wrote [sha256.Size]byte // the files as this process has left them
@@ -37,6 +38,26 @@ type Others struct {
 
 // KnowOthers implements Reloads.
 func (o *Others) KnowOthers(know func(context.Context) (map[string]dkim.Ref, error)) { o.know = know }
+
+// KeyOf returns the private key that the keystore has at a name, nil for none.
+type KeyOf func(ctx context.Context, name dkim.Name) (*dkim.PrivateKey, error)
+
+// KnowKeys lets a signer whose files have lost keys of its domains take them from the keystore. It is called before the
+// signer is used.
+func (o *Others) KnowKeys(keys KeyOf) { o.keys = keys }
+
+// KeyFor returns the private key at a name when its id begins with id; nil where the keystore does not have it, or
+// can't be asked.
+func (o *Others) KeyFor(ctx context.Context, name dkim.Name, id string) *dkim.PrivateKey {
+	if o.keys == nil || id == "" {
+		return nil
+	}
+	key, err := o.keys(ctx, name)
+	if err != nil || key == nil || !strings.HasPrefix(key.ID(), id) {
+		return nil
+	}
+	return key
+}
 
 // Wrote notes how the files were left, so that they are not gone through again while nobody changes them.
 func (o *Others) Wrote(files ...[]byte) {
@@ -61,7 +82,7 @@ type Files struct {
 }
 
 // TakeAlong adds to the batch those keys of other domains that the files do not say any more. It returns those whose
-// key file is gone, too.
+// key file is gone, too, and that the keystore can't give.
 func (o *Others) TakeAlong(ctx context.Context, b *Batch, f Files) (lost []dkim.Ref, err error) {
 	if o.know == nil || o.asWritten(f.Text) {
 		return nil, nil
@@ -76,7 +97,11 @@ func (o *Others) TakeAlong(ctx context.Context, b *Batch, f Files) (lost []dkim.
 			continue
 		}
 		astray = true
-		if key := keyIn(f.Keys(ref), ref.KeyID); key != nil {
+		key := keyIn(f.Keys(ref), ref.KeyID)
+		if key == nil {
+			key = o.KeyFor(ctx, ref.Name, ref.KeyID)
+		}
+		if key != nil {
 			b.Keys = append(b.Keys, dkim.SigningKey{Name: ref.Name, Key: key})
 		} else {
 			lost = append(lost, ref)

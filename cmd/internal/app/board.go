@@ -5,6 +5,8 @@ import (
 
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/keystore/vault/lent"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 )
@@ -23,9 +25,16 @@ func (b Board) Write(ctx context.Context, path string, text []byte, after int) (
 	return b.WritePage(ctx, path, text, after)
 }
 
-// onBoard gives a signer that talks to an agent the board for that, and one that reads from Vault itself what
-// reaches it: the keystore's own login where it is open. Without a Vault that can be opened the signer says so itself.
-func (a *App) onBoard(ctx context.Context, s, keys any) {
+// onBoard gives a signer the keystore's keys to put lost ones back, one that talks to an agent the board for that, and
+// one that reads from Vault itself what reaches it: the keystore's own login where it is open. Without a Vault that can
+// be opened the signer says so itself.
+func (a *App) onBoard(ctx context.Context, s any, keys ports.KeyReader) {
+	if r, ok := s.(interface{ KnowKeys(signer.KeyOf) }); ok {
+		r.KnowKeys(func(ctx context.Context, n dkim.Name) (*dkim.PrivateKey, error) {
+			key, _, err := keys.Get(ctx, n, 0)
+			return key, err
+		})
+	}
 	talks, isAgent := s.(interface{ Through(agent.Board) })
 	reads, isUser := s.(signer.VaultUser)
 	if !isAgent && !isUser || a.Config.Keystore.Vault == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -74,7 +75,7 @@ func (s *Signer) keepOthers(ctx context.Context, t *tables, b *signer.Batch) (er
 // none of ours.
 func (s *Signer) says(t *tables, ref dkim.Ref) bool {
 	if e, ok := s.written(t, ref.Domain); ok {
-		return e.selector == ref.Selector && holds(e.path, ref.KeyID)
+		return e.selector == ref.Selector && (holds(e.path, ref.KeyID) || s.namedFor(e, ref))
 	}
 	for _, keyed := range t.keyed() {
 		for _, r := range records(keyed.Foreign) {
@@ -85,6 +86,13 @@ func (s *Signer) says(t *tables, ref dkim.Ref) bool {
 		}
 	}
 	return false
+}
+
+// namedFor reports whether an entry names the file of a key, which is not there: complete writes it again.
+func (s *Signer) namedFor(e entry, ref dkim.Ref) bool {
+	_, err := os.Stat(e.path)
+	id := s.store.IDIn(e.domain, e.selector, e.path)
+	return errors.Is(err, fs.ErrNotExist) && id != "" && strings.HasPrefix(ref.KeyID, id)
 }
 
 // holds reports whether a file holds a key, or can't be read.
@@ -163,13 +171,18 @@ func (s *Signer) putInForce(ctx context.Context, t *tables, b *signer.Batch) err
 		return nil
 	}
 	before := s.signedBefore(ctx, t, b)
+	if !t.silent {
+		if err := s.complete(ctx, t); err != nil {
+			return err
+		}
+	}
 	if err := s.write(t); err != nil || t.silent {
 		return err
 	}
 	if err := s.keepOld(t, b); err != nil || len(b.Keys) == 0 {
 		return err
 	}
-	err := s.restart(ctx)
+	err := s.restart(ctx, t)
 	if err == nil {
 		return s.settle(ctx, t, b, before)
 	}
@@ -227,8 +240,11 @@ func (s *Signer) write(t *tables) error {
 	return nil
 }
 
-// restart starts the daemon again.
-func (s *Signer) restart(ctx context.Context) error {
+// restart starts the daemon again, unless it would not run then.
+func (s *Signer) restart(ctx context.Context, t *tables) error {
+	if err := s.startable(t, nil); err != nil {
+		return err
+	}
 	if err := s.store.Step("restart"); err != nil {
 		return err
 	}

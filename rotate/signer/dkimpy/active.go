@@ -14,7 +14,8 @@ import (
 )
 
 // Active asks the daemon what it signs each of the domains with, by a message that goes nowhere. A domain that it does
-// not sign, or whose mail it turns away, is left out. A daemon that does not answer is an error.
+// not sign, or whose mail it turns away, is left out, as all are while it does not run and could not start, since a key
+// file is missing. Any other daemon that does not answer is an error.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	if len(domains) == 0 {
 		return map[string]dkim.Ref{}, nil
@@ -23,13 +24,18 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err != nil {
 		return nil, err
 	}
+	down := false
 	active, failed := s.socket.Asked().Active(ctx, domains,
 		func(a milter.Answer) (dkim.Ref, error) { return s.identify(a, named) },
 		func(err error) error {
+			down = milter.Nobody(err)
 			return milter.Silent(ctx, fmt.Sprintf("ask dkimpy-milter at %s what it signs with (signer %s)", s.cfg.Milter,
 				s.cfg.Name), err, "see whether the daemon runs and whether milter in the configuration is its Socket; an "+
 				"empty table keeps it from starting, see examples/dkimpy-milter")
 		})
+	if down && len(s.missing(named)) > 0 {
+		return active, nil
+	}
 	return active, signer.Partial(failed, len(domains))
 }
 
@@ -65,9 +71,15 @@ func (s *Signer) identify(a milter.Answer, named map[string][]string) (dkim.Ref,
 	}
 	name := dkim.Name{Domain: a.Domain, Selector: selectors[0]}
 	files := slices.Concat(named[strings.ToLower(name.Domain+" "+name.Selector)], s.store.Kept(name))
-	ref, err := a.Key(files, keyfiles.ReadPublic)
+	ref, err := a.Key(files, func(path string) (dkim.PublicKey, error) {
+		if s.store.IDIn(name.Domain, name.Selector, path) != "" {
+			return s.store.PublicAt(path) // one of ours that is lost is written again
+		}
+		return keyfiles.ReadPublic(path)
+	})
 	if err != nil {
-		return dkim.Ref{}, fault.Lasting(what, err, "run as a user that may read dkimpy-milter's keys")
+		return dkim.Ref{}, fault.Lasting(what, err, "put that file back, or run as a user that may read it: dkimpy-milter signs "+
+			"with what it has read, and does not start again without it")
 	}
 	return ref, nil
 }

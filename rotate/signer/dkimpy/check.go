@@ -68,6 +68,11 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 			b.Fail(k.Name, err)
 		}
 	}
+	if t != nil {
+		if err := s.foreseen(ctx, t, domains); err != nil {
+			return b.Failed, err
+		}
+	}
 	return b.Failed, signer.Partial(s.store.Screen(domains), len(domains))
 }
 

@@ -64,6 +64,7 @@ type table struct {
 	data []byte            // as it stands there
 	was  []byte            // as it was read
 	old  map[string]string // our lines, as they were read
+	lost map[string]bool   // those of them that lead to a key file that is lost
 }
 
 // tables are the files of a signer, locked.
@@ -151,7 +152,7 @@ func (s *Signer) read(t *tables) (err error) {
 		if each.Table, err = format.Parse(each.data); err != nil {
 			return block.Damaged(each.path, err)
 		}
-		each.old = maps.Clone(each.Ours)
+		each.old, each.lost = maps.Clone(each.Ours), map[string]bool{}
 		if err := each.Claim(s.cfg.Name, s.was, program, each.path); err != nil {
 			return err
 		}

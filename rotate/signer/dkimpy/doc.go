@@ -17,6 +17,10 @@
 // before. When it does not come back, or does worse than before, the tables go back to what they were, and it is
 // started again.
 //
+// The daemon does not start while a key file that its tables name is missing, and does not notice while it runs. So
+// lost files of ours come from the keystore before a restart, and while one is missing there is none. A daemon that is
+// down for that signs nothing, which is repaired.
+//
 // In a restart no mail is signed. What the mail server does with mail that comes then is its own setting: Postfix's
 // milter_default_action must be tempfail, its default, so that mail waits; with accept it would go out unsigned.
 //

@@ -12,8 +12,8 @@ import (
 // Overruled returns, by domain, which line of others in the tables dkimpy-milter takes in the place of ours, since it
 // stands behind it, or which key file that our lines name others altered. What it has not read yet, it does with the
 // next restart.
-func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
-	out, used := map[string]string{}, map[string]string{}
+func (s *Signer) Overruled(ctx context.Context, domains []string) map[string]string {
+	out, used := s.lost(ctx, domains), map[string]string{}
 	for i, path := range append([]string{s.cfg.SigningTable}, s.keyTables()...) {
 		data, _ := keyfiles.ReadTable(path) // Active says what is wrong with it
 		t, err := format.Parse(data)

@@ -71,8 +71,9 @@ func (s *Signer) settle(ctx context.Context, t *tables, b *signer.Batch, before 
 			continue
 		}
 		err := f.Err
-		if f.Verdict == milter.TurnedAway || f.Verdict == milter.Unverifiable || f.Verdict == milter.Unreachable ||
-			f.Verdict == milter.Unsigned && before[k.Domain] {
+		worse := f.Verdict == milter.TurnedAway || f.Verdict == milter.Unverifiable || f.Verdict == milter.Unreachable ||
+			f.Verdict == milter.Unsigned && before[k.Domain]
+		if worse && !t.signing.lost[pattern(k.Domain)] {
 			back = true
 			t.signing.Set(pattern(k.Domain), t.signing.old[pattern(k.Domain)])
 			err = fmt.Errorf("%w; the SigningTable was restored", err)
@@ -86,7 +87,7 @@ func (s *Signer) settle(ctx context.Context, t *tables, b *signer.Batch, before 
 	if err := s.write(t); err != nil {
 		return err
 	}
-	return s.restart(ctx)
+	return s.restart(ctx, t)
 }
 
 // goBack puts the tables back, after a restart that failed, and starts the daemon again. The operation is over in any
@@ -94,9 +95,12 @@ func (s *Signer) settle(ctx context.Context, t *tables, b *signer.Batch, before 
 func (s *Signer) goBack(ctx context.Context, t *tables, failed error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RestartTimeout)
 	defer cancel()
-	err := s.store.Replace(t.signing.Place, t.signing.was)
+	var err error
+	if len(t.signing.lost) == 0 {
+		err = s.store.Replace(t.signing.Place, t.signing.was)
+	}
 	if err == nil {
-		err = s.restart(ctx)
+		err = s.restart(ctx, t)
 	}
 	if err != nil {
 		return errors.Join(failed, err)

@@ -25,16 +25,26 @@ func heldKey(id string) string {
 // Altered says, for people, that a key file which has its name from this Store holds another key than the name says, or
 // that it holds none; "" where it is as it should be, is missing, or has another name.
 func (s *Store) Altered(domain, selector, path string) string {
-	id, ours := strings.CutPrefix(filepath.Base(path), selector+"-")
-	if !ours || !strings.HasSuffix(id, ending) || filepath.Dir(path) != filepath.Join(s.Path, domain) {
+	id := s.IDIn(domain, selector, path)
+	if id == "" {
 		return ""
 	}
-	id, _, _ = strings.Cut(id, ".") // another name has more behind it
 	data, err := ReadKey(path)
 	if held := KeyIDIn(data); err == nil && !strings.HasPrefix(held, id) {
 		return s.Wrong(dkim.Name{Domain: domain, Selector: selector}, path, held)
 	}
 	return ""
+}
+
+// IDIn returns how the id of the key begins that a file which has its name from this Store was written for, "" for
+// another file.
+func (s *Store) IDIn(domain, selector, path string) string {
+	id, ours := strings.CutPrefix(filepath.Base(path), selector+"-")
+	if !ours || !strings.HasSuffix(id, ending) || filepath.Dir(path) != filepath.Join(s.Path, domain) {
+		return ""
+	}
+	id, _, _ = strings.Cut(id, ".") // another name has more behind it
+	return id
 }
 
 // Keeps returns why the file at path does not hold a key just before its program is started with it; nil where it does.

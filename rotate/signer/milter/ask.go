@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -122,6 +124,11 @@ func Silent(ctx context.Context, what string, err error, hint string) error {
 		return fault.Interrupted(what, context.Cause(ctx))
 	}
 	return fault.Temporary(what, fmt.Errorf("it does not answer: %w", err), hint)
+}
+
+// Nobody reports whether an error of asking says that nothing listens there: what was asked does not run.
+func Nobody(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
 // Ask has a message of each domain signed. heard is called for each answer, from several goroutines at once. When no
