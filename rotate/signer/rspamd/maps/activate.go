@@ -83,7 +83,7 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 	due := map[string]time.Time{}
 	clash := s.clashes(m)
 	for _, k := range b.Keys {
-		current, err := clash(k.Domain)
+		current, err := clash(k.Name)
 		if err != nil {
 			b.Fail(k.Name, err)
 			continue

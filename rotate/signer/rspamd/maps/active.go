@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/calendar"
@@ -35,7 +36,11 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 }
 
 // module is what one module of rspamd reads.
-type module struct{ selectors, paths map[string]string }
+type module struct {
+	selectors, paths map[string]string
+	ours             map[string]string // our lines of the map of selectors
+	pathMap          string            // "" for none
+}
 
 // modules reads the maps of dkim_signing and of arc, where that has any.
 func (s *Signer) modules() (out []module, err error) {
@@ -44,6 +49,7 @@ func (s *Signer) modules() (out []module, err error) {
 			continue
 		}
 		var m [2]map[string]string
+		var ours map[string]string
 		for i, path := range of {
 			if path == "" {
 				continue
@@ -52,9 +58,12 @@ func (s *Signer) modules() (out []module, err error) {
 			if err != nil {
 				return nil, s.store.Fault("read map "+path, err)
 			}
-			m[i] = entries(data)
+			if m[i] = entries(data); i == 0 {
+				block, _ := format.Parse(data) // Screen refuses one that is damaged
+				ours = block.Ours
+			}
 		}
-		out = append(out, module{m[0], m[1]})
+		out = append(out, module{m[0], m[1], ours, of[1]})
 	}
 	return out, nil
 }
@@ -81,10 +90,16 @@ func (s *Signer) signing(ctx context.Context, domains []string) (active map[stri
 	})
 }
 
+// pathLost reports whether a map of paths has lost our line for a domain, whose selector is by our line. Where rspamd has
+// no path beside it, nothing is signed without it.
+func (m module) pathLost(domain string) bool {
+	return m.pathMap != "" && m.ours[domain] != "" && m.paths[domain] == ""
+}
+
 // signs says what one module signs a domain with.
 func (s *Signer) signs(domain string, m module) (dkim.Ref, error) {
 	n := dkim.Name{Domain: domain, Selector: strings.ToLower(m.selectors[domain])}
-	if n.Selector == "" {
+	if n.Selector == "" || m.pathLost(domain) {
 		return dkim.Ref{}, nil
 	}
 	path := s.template()
@@ -96,27 +111,44 @@ func (s *Signer) signs(domain string, m module) (dkim.Ref, error) {
 	return dkim.Ref{Name: n, KeyID: key.ID()}, err
 }
 
-// clashes returns what says, for a domain, which selectors the maps name now, or why a switch would not be safe.
-func (s *Signer) clashes(m *maps) func(domain string) (current []string, err error) {
-	return func(domain string) (current []string, err error) {
-		signed := false
+// clashes returns what says, for a domain, which selectors the maps name now, or why a switch to a selector would not be
+// safe; no selector is any other one.
+func (s *Signer) clashes(m *maps) func(dkim.Name) (current []string, err error) {
+	return func(n dkim.Name) (current []string, err error) {
+		domain, signed, ours, stays := n.Domain, false, true, true
 		for _, r := range m.selectors {
 			selector := strings.ToLower(r.lines[domain])
 			if selector == "" {
 				continue
 			}
 			current, signed = append(current, selector), true
+			ours = ours && strings.EqualFold(selector, r.Ours[domain])
+			stays = stays && strings.EqualFold(selector, n.Selector)
 			if err := s.missing(domain, selector, r); err != nil {
 				return nil, err
 			}
 		}
 		for _, r := range m.paths {
-			if line := r.lines[domain]; line != "" && !s.leads(line, domain) || line == "" && signed {
+			line := r.lines[domain]
+			fits := line != "" && s.leads(line, domain) || line == "" && !signed
+			lost := signed && ours && (stays || !s.signsBy(line, domain, current))
+			if !fits && !lost { // a line of ours that is lost is written again
 				return nil, s.unsafePath(domain, line, r, current)
 			}
 		}
 		return current, nil
 	}
+}
+
+// signsBy reports whether a line of others in a map of paths leads to the key of a selector in force: mail verifies, and
+// would not while one map is read and the other is not yet.
+func (s *Signer) signsBy(line, domain string, current []string) bool {
+	return line != "" && slices.ContainsFunc(current, func(selector string) bool {
+		n := dkim.Name{Domain: domain, Selector: selector}
+		by, err := keyfiles.ReadPublic(expand(line, n))
+		is, _ := keyfiles.ReadPublic(filepath.Join(s.cfg.KeyDir, fileName(n)))
+		return !by.IsZero() && by.ID() == is.ID() || err != nil && !errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 // missing refuses a domain that somebody else's line has signed with a selector whose key stands in another

@@ -44,16 +44,16 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	if err := s.screenKeyDir(); err != nil {
 		return nil, err
 	}
-	var domains []string
+	var names []dkim.Name
 	for _, k := range next {
-		domains = append(domains, k.Domain)
+		names = append(names, k.Name)
 	}
 	m, err := s.look()
 	if err != nil || m == nil {
 		return nil, err
 	}
 	defer m.close()
-	if err := m.clashing(s, domains); err != nil {
+	if err := m.clashing(s, names); err != nil {
 		return nil, err
 	}
 	return s.screenKeys(m, next), nil
@@ -113,18 +113,22 @@ func (s *Signer) screenMaps(domains []string) error {
 		return err
 	}
 	defer m.close()
-	return m.clashing(s, domains)
+	var names []dkim.Name
+	for _, domain := range domains {
+		names = append(names, dkim.Name{Domain: domain})
+	}
+	return m.clashing(s, names)
 }
 
 // clashing refuses the domains that could not be switched so that every instant is right.
-func (m *maps) clashing(s *Signer, domains []string) error {
+func (m *maps) clashing(s *Signer, names []dkim.Name) error {
 	failed, clash := map[string]error{}, s.clashes(m)
-	for _, domain := range domains {
-		if _, err := clash(domain); err != nil {
-			failed[domain] = err
+	for _, n := range names {
+		if _, err := clash(n); err != nil {
+			failed[n.Domain] = err
 		}
 	}
-	return signer.Partial(failed, len(domains))
+	return signer.Partial(failed, len(names))
 }
 
 func (s *Signer) screenKeyDir() error {

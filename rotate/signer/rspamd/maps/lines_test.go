@@ -253,3 +253,44 @@ func BenchmarkSwitch(b *testing.B) {
 	s.step = step
 	signertest.Switch1000(b, s, counts)
 }
+
+// TestLostPath guards I1: a map of paths that lost dkimbot's line signs nothing, or may; the line is written again, and
+// those of others stay. A switch is refused only where mail is signed by a line of others.
+func TestLostPath(t *testing.T) {
+	d := signertest.NewRspamd(t)
+	s := adapter(d, everyMap)
+	k := signertest.Keys(t, 2)
+	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+	activate(t, s, s1)
+	now := s1
+	for i, tc := range []struct {
+		text  string
+		to    dkim.SigningKey
+		names bool
+	}{{"", s1, true}, {"b.example x\n", s2, true}, {"a.example /nowhere/$domain.key\n", s2, false},
+		{"a.example /nowhere/$domain.key\n", s1, false}} {
+		write(t, s.cfg.PathMap, tc.text)
+		active, err := s.Active(t.Context(), []string{"a.example"})
+		if err != nil || len(active) != 0 {
+			t.Errorf("%d: with %q it signs with %v, %v", i, tc.text, active, err)
+		}
+		if says := s.Overruled(t.Context(), []string{"a.example"})["a.example"]; tc.names && !strings.Contains(says, s.cfg.PathMap) {
+			t.Errorf("%d: the map is not named: %q", i, says)
+		}
+		if _, err := s.Screen(t.Context(), []dkim.SigningKey{tc.to}); err != nil {
+			t.Errorf("%d: foreseen: %v", i, err)
+		}
+		activate(t, s, tc.to)
+		now = tc.to
+		if text := read(t, s.cfg.PathMap); !strings.HasPrefix(text, tc.text) || !strings.Contains(text, "a.example "+s.template()) {
+			t.Errorf("%d: the map holds\n%s", i, text)
+		}
+	}
+	write(t, filepath.Join(d.Dir, "copy.pem"), string(now.Key.PEM()))
+	write(t, s.cfg.PathMap, "a.example "+filepath.Join(d.Dir, "copy.pem")+"\n")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{s2}), "foreign-signer-line", "copy.pem")
+	activate(t, s, s1)
+	if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"] != s1.Ref() {
+		t.Errorf("%v, %v", active, err)
+	}
+}

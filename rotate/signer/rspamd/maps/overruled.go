@@ -3,6 +3,7 @@ package maps
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -11,7 +12,7 @@ import (
 )
 
 // Overruled returns, by domain, which line of others in the maps rspamd takes, since it stands behind ours, or which
-// key file that our lines name others altered.
+// key file that our lines name others altered, or which line of ours is lost.
 func (s *Signer) Overruled(_ context.Context, domains []string) map[string]string {
 	out := map[string]string{}
 	for _, path := range []string{s.cfg.SelectorMap, s.cfg.PathMap, s.cfg.ArcSelectorMap, s.cfg.ArcPathMap} {
@@ -24,6 +25,15 @@ func (s *Signer) Overruled(_ context.Context, domains []string) map[string]strin
 		for _, d := range domains {
 			if ours, is := t.Ours[d]; is && counts[d] != ours && out[d] == "" {
 				out[d] = block.Overruled(path, lastOf(d, t.Foreign, t.Numbers), d)
+			}
+		}
+	}
+	all, _ := s.modules() // Active says what is wrong
+	for _, m := range all {
+		for _, d := range domains {
+			if m.pathLost(d) && out[d] == "" {
+				out[d] = fmt.Sprintf("%s has lost dkimbot's line for %s: rspamd signs its mail with what path in its "+
+					"configuration names, and not at all where there is no path", m.pathMap, d)
 			}
 		}
 	}
