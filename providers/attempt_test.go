@@ -175,7 +175,11 @@ func TestRetries(t *testing.T) {
 		took  [2]time.Duration // at least, at most
 		kind  fault.Kind       // of the error; not looked at when ok
 		ok    bool
+		once  bool
 	}{
+		"others wait": {
+			err:   func(int) error { return errors.New("connection reset") },
+			calls: [2]int{1, 1}, kind: fault.Transient, once: true},
 		"transient, then well": {
 			err: func(n int) error {
 				if n <= 3 {
@@ -217,7 +221,8 @@ func TestRetries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := 0
 				p := layer(scripted(func(context.Context, dkim.TXT) error { n++; return tc.err(n) }))
-				start := time.Now()
+				rec, start := rec, time.Now()
+				rec.Once = tc.once
 				err := p.Publish(t.Context(), rec)
 				took := time.Since(start)
 				if (err == nil) != tc.ok || err != nil && fault.KindOf(err) != tc.kind {

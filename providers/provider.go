@@ -66,6 +66,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 // record may have been changed all the same, unless the fault is Refused.
 //
 // A TTL that the service does not keep becomes the nearest that it does.
+// Where rec says so it tries once.
 func (p *Provider) Publish(ctx context.Context, rec dkim.TXT) (err error) {
 	defer func() {
 		if err != nil {
@@ -88,7 +89,7 @@ func (p *Provider) Publish(ctx context.Context, rec dkim.TXT) (err error) {
 		if last = p.call(bounded, rec, nil, leave); last == nil {
 			return nil
 		}
-		if !again.after(bounded, last) {
+		if rec.Once || !again.after(bounded, last) {
 			break
 		}
 		if leave, err = p.enter(bounded, rec.Zone); err != nil {

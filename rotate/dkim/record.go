@@ -43,6 +43,8 @@ type TXT struct {
 	// Beside lets values that may not give way stay, where the service can change those alone that may: Value then
 	// stands beside them. It is for a revocation, which is worth more than a name that is in order.
 	Beside bool
+	// Once lets the write be tried once only: others wait for it, and it is tried again when they have what they need.
+	Once bool
 }
 
 // NewRecord returns the record that publishes pub, with a note for people.

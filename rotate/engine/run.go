@@ -49,6 +49,7 @@ type run struct {
 	trouble  error                    // why, where the run continued all the same
 	retry    *rotate.Next             // of what has failed in this run
 	wentBack bool                     // a rollback was ordered, and is done
+	awaited  bool                     // a signer that signs with nothing waits until the step is over
 	vetoed   bool                     // the switch may not begin
 	saw      string                   // what the last lookup of a record showed
 	looked   map[string]time.Duration // by selector: when its record was looked at last, by Clock.Elapsed
@@ -237,6 +238,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			return errors.Join(errs, ctx.Err())
 		}
 		r.notify(s, codes.OutcomeBegun, "")
+		r.awaited = wayout.Awaited(r.judge(), s, steps)
 		err := r.do(ctx, s)
 		if why := needless(""); errors.As(err, &why) {
 			r.grant.Did(s)

@@ -180,8 +180,9 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 		Record: key.Record}); err != nil {
 		return err
 	}
-	if err := provider.Publish(ctx,
-		accounts.TXT(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL)); err != nil {
+	rec := accounts.TXT(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL)
+	rec.Once = r.awaited
+	if err := provider.Publish(ctx, rec); err != nil {
 		return err
 	}
 	if r.st.Selectors[s.Selector] == nil { // no step looks at one that the domain had earlier

@@ -162,7 +162,7 @@ func TestDutiesAreIndependent(t *testing.T) {
 			func(s *scene) { s.Hold("s2", "", 0); s.Drift("", "", "mx2") }, "verify s1, activate s1/mx2", "key-missing"},
 		{"switching, target's key lost, its record vanished, a host rebuilt", plantest.Switching,
 			func(s *scene) { s.Hold("s2", "", 0); s.Show("s2"); s.Drift("", "", "mx2") },
-			"publish s2, verify s2, verify s1, activate s1/mx2", "key-missing"},
+			"verify s1, activate s1/mx2, publish s2, verify s2", "key-missing"},
 		{"switching, a server shows no target, a host rebuilt", plantest.Switching,
 			func(s *scene) { s.Lag("s2"); s.Drift("", "", "mx2") },
 			"verify s1, activate s1/mx2, verify s2, activate s2/mx2, drain s1@7d", ""},

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // Plan says what to do for one domain now, and why. It reads nothing and changes
@@ -33,7 +34,7 @@ func plan(known health.Check, req rotate.Request, adoptedIn rotate.Phase) rotate
 	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision,
 		Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
-	p.plan.Steps = revocationsFirst(&p.Judge, p.plan.Steps)
+	p.plan.Steps = revocationsFirst(&p.Judge, wayout.ServedFirst(&p.Judge, p.plan.Steps))
 	p.waits()
 	if p.plan.Stop != nil {
 		p.plan.Next = nil
