@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"context"
+	"errors"
+
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/finding"
@@ -29,4 +32,17 @@ func (r *run) drifted() []rotate.Event {
 		r.engine.notify(e)
 	}
 	return events
+}
+
+// differ notes, in a run in which something failed, what its later steps have put in order, or have made worse: a
+// signer that could not leave a key which was revoked then. It returns err, joined with the error of noting it.
+func (r afterwards) differ(ctx context.Context, err error) error {
+	if !r.failed || len(r.unsaved) > 0 || r.lease.Holds() != nil {
+		return err
+	}
+	events := r.drifted()
+	if len(events) == 0 {
+		return err
+	}
+	return errors.Join(err, r.save(ctx, events...))
 }

@@ -133,7 +133,7 @@ func (r *run) advance(ctx context.Context) error {
 		if err := r.steps(ctx, steps); err != nil {
 			err = errors.Join(r.trouble, err)
 			if !r.continues(ctx, err) {
-				return r.wait(ctx, err)
+				return afterwards{r}.differ(ctx, r.wait(ctx, err))
 			}
 			r.trouble = err
 		}
@@ -185,7 +185,7 @@ func (r *run) stopped(ctx context.Context) error {
 		if wayout.Sooner(flight, &r.st) {
 			err = errors.Join(err, r.save(ctx))
 		}
-		return err
+		return afterwards{r}.differ(ctx, err)
 	case r.plan.Stop == nil:
 		if err := undone(r); err != nil {
 			return r.fail(ctx, rotate.Step{}, err)
@@ -392,26 +392,11 @@ func (r *run) drainBegun() []rotate.Event {
 func (r *run) event(s rotate.Step, outcome codes.Outcome, message string) rotate.Event {
 	keyID := s.To.KeyID
 	if s.To.Fresh {
-		keyID = made(r.fresh[s.Selector], r.st.Selector(s.Selector), r.st.Phase)
+		keyID = keyring.Made(r.fresh[s.Selector], r.st.Selector(s.Selector), r.st.Phase)
 	}
 	return rotate.Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind,
 		Selector: s.Selector, Signer: s.Signer,
 		KeyID: keyID, Outcome: outcome, Message: message, Phase: r.st.Phase}
-}
-
-// made returns the id of the key that a run makes for a selector, which the plan could
-// not know; "" as long as there is none.
-func made(fresh *dkim.PrivateKey, sel rotate.Selector, phase rotate.Phase) string {
-	if fresh != nil {
-		return fresh.ID()
-	}
-	switch key := sel.Pending(phase); {
-	case key != nil:
-		return key.ID
-	case sel.Key != nil && sel.InPlace():
-		return sel.Key.ID
-	}
-	return ""
 }
 
 // refused says that a rule refused what a person asked for, or applies. That is no failure of
