@@ -56,3 +56,20 @@ func TestRepairedIsSaidAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestMailFailsIsSaidInAMove: so it is while a domain moves over to other selectors, and after it.
+func TestMailFailsIsSaidInAMove(t *testing.T) {
+	w, d := movingWorld(t, nil)
+	w.trouble = failing("activate mx1")
+	w.order(d, rotate.Compromised{Selectors: []string{"s1"}, RevokeNow: true})
+	for range 4 {
+		if w.hosts["mx1"].selector(d.Name) != "s1" {
+			t.Fatalf("mx1 signs with %q", w.hosts["mx1"].selector(d.Name))
+		}
+		if w.differs(d.Name, codes.MailFails) == nil {
+			t.Errorf("mx1's mail fails; said is %v", w.state(d.Name).Drift)
+		}
+		w.pass(negative)
+		w.engine().Advance(t.Context(), d)
+	}
+}

@@ -2,6 +2,7 @@ package follow
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -33,4 +34,27 @@ func Unserved(st rotate.State, seen rotate.Observation, signer string) *finding.
 		Message: fmt.Sprintf("signer %s does not sign for %s, as one that is new or was built again; "+
 			"its mail leaves unsigned or is turned away", signer, st.Domain),
 		Repair: "it is given the key of " + s + " by itself, as soon as DNS shows that and the signer can be changed"}
+}
+
+// MailFails says that signers sign with the revoked key of a selector that the domain had earlier: their mail fails until
+// they can be given another one. What a signer says counts; of one that does not answer, whether it has left the key.
+func MailFails(st rotate.State, seen rotate.Observation, signers []string, selector string) *finding.Finding {
+	left := st.Earlier[selector]
+	if left == nil || left.Key == nil || left.Key.RevokedAt.IsZero() || st.Selectors[selector] != nil || st.Released != nil {
+		return nil
+	}
+	uses := func(name string) bool {
+		says, looked := seen.Signers[name]
+		if looked && says.Err == nil {
+			return says.At(selector)
+		}
+		return st.Signers[name].Selector == "" && slices.ContainsFunc(st.Former, func(f rotate.Former) bool {
+			return f.Signer == name && f.Selector == selector && f.Until.IsZero() && !f.Away
+		})
+	}
+	on := slices.DeleteFunc(slices.Clone(signers), func(name string) bool { return !uses(name) })
+	if len(on) == 0 {
+		return nil
+	}
+	return finding.DeadKey(st.Domain, selector, on, len(on) == len(signers))
 }

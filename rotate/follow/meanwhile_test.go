@@ -1,7 +1,9 @@
 package follow_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -30,6 +32,44 @@ func TestUnserved(t *testing.T) {
 		seen := rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": c.says}}
 		if f := follow.Unserved(st, seen, "mx1"); (f != nil) != c.want {
 			t.Errorf("%s: %+v", title, f)
+		}
+	}
+}
+
+// TestDeadKeyLeftBehind: mail fails through a signer that signs with a revoked key of a selector from before a move, and
+// that is said, also while the signer does not answer; one that has left the key is not named.
+func TestDeadKeyLeftBehind(t *testing.T) {
+	use := rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Selector: "s1"}}}
+	silent := rotate.SignerSeen{Err: errors.New("no route to host")}
+	for title, c := range map[string]struct {
+		change func(*rotate.State)
+		says   rotate.SignerSeen
+		want   string
+	}{
+		"it uses it":            {func(*rotate.State) {}, use, "mail of " + ready().Domain + " through mx1 fails now: it is signed with s1, whose key was revoked"},
+		"it signs with nothing": {func(*rotate.State) {}, rotate.SignerSeen{}, ""},
+		"it is silent": {func(st *rotate.State) { st.Former = rotate.Formers(nil).Uses("mx1", "s1") }, silent,
+			"mail of " + ready().Domain + " through mx1 fails now: it is signed with s1, whose key was revoked"},
+		"it is silent, and had left": {func(st *rotate.State) {
+			st.Former = rotate.Formers{{Selector: "s1", Signer: "mx1", Until: then}}
+		}, silent, ""},
+		"it is silent, and has another": {func(st *rotate.State) {
+			st.Former = rotate.Formers(nil).Uses("mx1", "s1")
+			st.Signers = map[string]rotate.Confirmed{"mx1": {Selector: "a"}}
+		}, silent, ""},
+		"it is not revoked": {func(st *rotate.State) { st.Earlier["s1"].Key.RevokedAt = time.Time{} }, use, ""},
+		"released":          {func(st *rotate.State) { st.Released = &rotate.ReleaseState{} }, use, ""},
+	} {
+		st := rotate.CopyState(follow.Moved(ready(), names, listed))
+		st.Former = nil
+		st.Earlier["s1"].Key.Leaked, st.Earlier["s1"].Key.RevokedAt = then, then
+		c.change(&st)
+		seen, said := rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": c.says}}, ""
+		if f := follow.MailFails(st, seen, []string{"mx1", "mx2"}, "s1"); f != nil {
+			said = f.Message
+		}
+		if said != c.want {
+			t.Errorf("%s: %q, want %q", title, said, c.want)
 		}
 	}
 }

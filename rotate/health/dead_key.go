@@ -1,11 +1,8 @@
 package health
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
@@ -23,13 +20,7 @@ func MailFails(h *Check) *finding.Finding {
 	if len(on) == 0 {
 		return nil
 	}
-	f := &finding.Finding{Code: codes.MailFails, Selector: s, Asks: true,
-		Message: fmt.Sprintf("mail of %s through %s fails now: it is signed with %s, whose key was revoked",
-			h.Want.Name, strings.Join(on, ", "), s),
-		Repair: "signers leave that key by themselves as soon as they can be given another one; see what keeps them from it"}
-	if len(on) == len(h.Want.Signers) {
-		f.Message = fmt.Sprintf("all mail of %s fails now: it is signed with %s, whose key was revoked", h.Want.Name, s)
-	}
+	f := finding.DeadKey(h.Want.Name, s, on, len(on) == len(h.Want.Signers))
 	if still := shown.Still(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" {
 		f.Message += ", except where receivers ask " + still + ", which shows the key as before"
 	}

@@ -34,6 +34,7 @@ func (h *Check) Drift() []finding.Finding {
 		}
 	}
 	for _, s := range have.Earlier.Names() {
+		add(follow.MailFails(have, seen, want.Signers, s))
 		add(h.leftDrift(s))
 		add(h.ExposedLeft(s))
 	}
