@@ -12,7 +12,7 @@ import (
 // published before names were remembered.
 func (r *run) claimNames(ctx context.Context) {
 	p := r.judge()
-	for _, s := range r.want.Policy.Selectors {
+	for _, s := range p.Want.Policy.Selectors {
 		seen := r.seen.Selectors[s]
 		if r.engine.Names == nil || seen.Sight.Owner == r.name(s).String() || p.Standing(s) != health.Current {
 			continue

@@ -24,7 +24,7 @@ func (r divided) suffices(ctx context.Context, s rotate.Step) bool {
 	}
 	deadline := r.engine.Clock.Elapsed() + min(spread, r.want.VerifyTimeout)
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
-		for _, selector := range r.want.Policy.Selectors {
+		for _, selector := range r.judge().Want.Policy.Selectors {
 			seen := r.seen.Selectors[selector]
 			if seen.Sight, seen.SightErr = observe.Record(ctx, r.name(selector), r.engine.Look); ctx.Err() != nil {
 				return false

@@ -156,6 +156,22 @@ func TestFlightFromLostHost(t *testing.T) {
 	}
 }
 
+// TestFlightPastTheConfiguration: so they do where the policy names other selectors by now, as after a move that a report
+// has ended: what counts is which selectors the domain has.
+func TestFlightPastTheConfiguration(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(time.Hour)
+	for _, h := range w.hosts {
+		h.twin = &fault.Error{Kind: fault.Transient, Code: codes.AgentLost, What: "switch " + h.name,
+			Err: errors.New("a host is not heard of"), Hint: "say that it is gone"}
+	}
+	w.order(elsewhere(d), rotate.Compromised{})
+	if st, e := w.state(d.Name), w.event(d, rotate.Revoke); e.Outcome != codes.OutcomeDone || w.hosts["mx1"].selector(d.Name) != "s2" {
+		t.Errorf("mx1 signs with %q, and s1 is not revoked: %s", w.hosts["mx1"].selector(d.Name), st.LastError)
+	}
+}
+
 // TestMailSparesKeys guards I2: a key that only mail shows in use is neither replaced nor destroyed, nor one of which no
 // mail can be seen, or only mail that is not signed.
 func TestMailSparesKeys(t *testing.T) {

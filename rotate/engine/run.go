@@ -86,9 +86,11 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *approval.Grant, held *le
 	return r, r.tookOver(ctx)
 }
 
-// judge says what may be done in view of what the run knows now.
+// judge says what may be done in view of what the run knows now, at the selectors that the domain has.
 func (r *run) judge() *health.Judge {
-	return health.NewJudge(r.engine.Clock.Now(), r.want, r.st, r.seen)
+	j := health.NewJudge(r.engine.Clock.Now(), r.want, r.st, r.seen)
+	j.Want = health.Managing(r.want, r.st)
+	return j
 }
 
 // advance plans and carries out, until there is nothing to do now. It observes once, and notes what its own

@@ -36,11 +36,12 @@ func Unserved(st rotate.State, seen rotate.Observation, signer string) *finding.
 		Repair: "it is given the key of " + s + " by itself, as soon as DNS shows that and the signer can be changed"}
 }
 
-// MailFails says that signers sign with the revoked key of a selector that the domain had earlier: their mail fails until
-// they can be given another one. What a signer says counts; of one that does not answer, whether it has left the key.
+// MailFails says that signers sign with the revoked key of a selector that the domain had earlier: their mail fails
+// until they can be given another one. What a signer says counts; of one that does not answer, whether it left the key.
 func MailFails(st rotate.State, seen rotate.Observation, signers []string, selector string) *finding.Finding {
 	left := st.Earlier[selector]
-	if left == nil || left.Key == nil || left.Key.RevokedAt.IsZero() || st.Selectors[selector] != nil || st.Released != nil {
+	if left == nil || left.Key == nil || left.Key.RevokedAt.IsZero() || st.Selectors[selector] != nil ||
+		st.Released != nil {
 		return nil
 	}
 	uses := func(name string) bool {

@@ -131,7 +131,7 @@ func (t Text) PlanSummary(s planfile.Summary) {
 	fmt.Fprintf(t.W, "%s, %s. Nothing was changed.\n", report.Count(s.Domains, "domain"), report.Count(s.Steps, "step"))
 }
 
-// Saved says where a plan was saved, and what for.
+// Saved says where a plan was saved, and what for; file is as a shell takes it.
 func (t Text) Saved(doc planfile.Document, file string) {
 	fmt.Fprintf(t.W, "Saved as plan %s, which may be applied %s: dkimbot apply %s\n", doc.PlanID, t.span(doc), file)
 }

@@ -116,7 +116,7 @@ func (how Planning) Print(doc planfile.Document, plans []rotate.DomainPlan) erro
 	t.Warnings(how.warnings)
 	t.PlanSummary(doc.Summary)
 	if how.File != "" {
-		t.Saved(doc, how.File)
+		t.Saved(doc, console.Quoted(how.File))
 	}
 	return nil
 }
