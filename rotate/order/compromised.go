@@ -15,7 +15,7 @@ import (
 // giveCompromised notes which keys are compromised, and enters the phase in which they can be left.
 func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
 	if old := leftSelector(p.Have, o.Selectors); follow.Moving(p.Have) && (old != "" ||
-		len(o.Selectors) == 0 && !p.Have.Emergency()) {
+		len(o.Selectors) == 0 && !p.Have.Emergency() && !movedOn(p)) {
 		return fleeBack(p, o, st)
 	} else if old != "" {
 		return leaveForGood(p, o, st)

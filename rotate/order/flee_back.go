@@ -35,6 +35,23 @@ func fleeBack(p *order, o rotate.Compromised, st *rotate.State) ([]rotate.Event,
 	return append(events, said...), err
 }
 
+// movedOn reports whether signers sign with one of the new selectors already, and none is known to sign with another:
+// who reports a key then, and names none, means the one that signs.
+func movedOn(p *order) bool {
+	moved := false
+	for _, name := range p.Want.Signers {
+		at, seen := p.Have.Signers[name].Selector, p.Seen.Signers[name]
+		if seen.Err == nil && seen.Ref.Selector != "" {
+			at = seen.Ref.Selector
+		}
+		if at != "" && p.Have.Selectors[at] == nil {
+			return false
+		}
+		moved = moved || at != ""
+	}
+	return moved
+}
+
 func otherOf(o *rotate.Origin) string {
 	if o.Pair[0] == o.Active {
 		return o.Pair[1]

@@ -1,6 +1,7 @@
 package order_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -147,6 +148,39 @@ func TestReportOfAFreshKey(t *testing.T) {
 		back := slices.ContainsFunc(events, func(e rotate.Event) bool { return e.Kind == rotate.NewSelectors })
 		if err != nil || back != c.back || (st.Origin == nil) != back || st.Leaked("s1") != back {
 			t.Errorf("%s: %v; the move is given up: %t, s1 counts as compromised: %t", title, err, back, st.Leaked("s1"))
+		}
+	}
+}
+
+// TestReportOfTheKeyThatSigns: where no selector is named during a move, the key is meant that signs: one of the new
+// selectors as soon as no signer is known to sign with an old one.
+func TestReportOfTheKeyThatSigns(t *testing.T) {
+	silent := func(s *scene, name string) {
+		s.Seen.Signers[name] = rotate.SignerSeen{Err: errors.New("no route to host")}
+	}
+	for title, c := range map[string]struct {
+		change func(*scene)
+		want   string
+	}{
+		"none has moved":              {func(*scene) {}, "s1"},
+		"one has moved":               {func(s *scene) { s.Drift("a", "", "mx1") }, "s1"},
+		"all have moved":              {func(s *scene) { s.Drift("a", "", "mx1", "mx2") }, "a"},
+		"one has, the other is mute":  {func(s *scene) { s.Drift("a", "", "mx1"); silent(s, "mx2") }, "a"},
+		"one has, the other is empty": {func(s *scene) { s.Drift("a", "", "mx1"); s.Drift("", "", "mx2") }, "a"},
+		"both are mute":               {func(s *scene) { silent(s, "mx1"); silent(s, "mx2") }, "s1"},
+		"both are mute, and had moved": {func(s *scene) {
+			silent(s, "mx1")
+			silent(s, "mx2")
+			s.Have.Signers = rotate.Confirmations{"mx1": {Selector: "a"}}
+		}, "a"},
+	} {
+		s := moving("s1")
+		s.Have.Target = "a"
+		s.Drift("s1", "", "mx1", "mx2")
+		c.change(s)
+		_, events, err := ordered(s, rotate.Compromised{})
+		if got := reported(events); err != nil || !slices.Equal(got, []string{c.want}) {
+			t.Errorf("%s: %v; %q is reported, want %s", title, err, got, c.want)
 		}
 	}
 }
