@@ -59,3 +59,13 @@ func MailFails(st rotate.State, seen rotate.Observation, signers []string, selec
 	}
 	return finding.DeadKey(st.Domain, selector, on, len(on) == len(signers))
 }
+
+// SafeBefore reports whether a signer says that it signs with a selector that the domain had earlier, as after a move
+// that was given up half-way, and mail by it verifies with a key that is not compromised.
+func SafeBefore(st rotate.State, seen rotate.Observation, signer string) bool {
+	says := seen.Signers[signer]
+	left := st.Earlier[says.Ref.Selector]
+	return says.Err == nil && !seen.Probed[signer] && len(says.Refs()) == 1 && left != nil && left.Key != nil &&
+		left.Key.Leaked.IsZero() && st.Selectors[says.Ref.Selector] == nil &&
+		seen.Fate(says.Ref.Selector, says.Ref.KeyID) == rotate.Verifies
+}

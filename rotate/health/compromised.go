@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // Replaced reports whether the fresh key of the draining selector is public, or
@@ -107,7 +108,8 @@ func (v *view) mayBeUsed(s string) bool {
 // MayRevoke reports whether a record may be revoked: at once where that was ordered,
 // and where the domain was released; else when no signer needs it, or at least one has
 // left it, so that there is mail that verifies (I2). A signer that is new has left nothing, and
-// one whose mail is looked at has left when mail proved it, whatever it says.
+// one whose mail is looked at has left when mail proved it, whatever it says. One that a move had brought to a selector
+// which is given up again has left it, too.
 func (j *Judge) MayRevoke(selector string) bool {
 	sel := rotate.SelectorAt(j.Have, selector)
 	if j.Have.Released != nil || sel != nil && sel.Key != nil && sel.Key.RevokeNow {
@@ -123,7 +125,7 @@ func (j *Judge) MayRevoke(selector string) bool {
 		c, known := j.Have.Signers[name]
 		left := known && c.Selector != selector && !c.Unsure
 		says := known && j.Have.Phase == rotate.Switching && !j.Seen.Probed[name] && j.onOther(name, selector)
-		if left && !onRevoked(&j.view, c) || says {
+		if left && !onRevoked(&j.view, c) || says || follow.SafeBefore(j.Have, j.Seen, name) {
 			return true
 		}
 	}

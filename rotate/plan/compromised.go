@@ -56,6 +56,9 @@ func (p *planner) flees() bool {
 	case p.LostForGood(from), health.NoneSigns(&p.Judge, from):
 		p.revoke(rotate.Revocation, from, time.Time{})
 	case err != nil && !p.Have.Leaked(other):
+		if p.MayRevoke(from) { // what others are to come to is not there yet
+			p.revoke(rotate.Revocation, from, time.Time{})
+		}
 		p.stop(err)
 	}
 	if to := p.Haven(); to != "" && !p.Have.Leaked(to) && !p.unread(to) && p.Have.Phase == rotate.Draining {
