@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -114,5 +115,35 @@ func TestMoveServesNewSigners(t *testing.T) {
 	left := slices.DeleteFunc(w.state(d.Name).Former, func(f rotate.Former) bool { return f.Signer != "mx3" || f.Selector != "s1" })
 	if asked != 1 || len(left) != 1 || left[0].Until.Sub(w.Now()) < 7*day {
 		t.Errorf("asked %d times; %+v", asked, left)
+	}
+}
+
+// TestMoveServesWhereTheNewKeyIsLost: where the private key is lost that some signers were moved over to already, one that
+// is built again is given the key from before (I1), which others still use.
+func TestMoveServesWhereTheNewKeyIsLost(t *testing.T) {
+	w, d := movingWorld(t, nil)
+	w.trouble = failing("activate mx2")
+	for range 2 {
+		w.pass(negative)
+		w.engine().Advance(t.Context(), d)
+	}
+	if w.hosts["mx1"].selector(d.Name) != "a" || w.hosts["mx2"].selector(d.Name) != "s1" {
+		t.Fatalf("mx1 and mx2 sign with %q and %q", w.hosts["mx1"].selector(d.Name), w.hosts["mx2"].selector(d.Name))
+	}
+	w.keys[dkim.Name{Domain: d.Name, Selector: "a"}] = nil
+	w.hosts["mx1"].leave(d.Name)
+	w.pass(time.Minute)
+	w.engine().Advance(t.Context(), d)
+	if got := w.hosts["mx1"].selector(d.Name); got != "s1" {
+		t.Errorf("mx1 signs with %q; %s", got, w.state(d.Name).LastError)
+	}
+	w.trouble = nil
+	w.order(d, rotate.Rollback{})
+	for range 2 {
+		w.pass(negative)
+		w.engine().Advance(t.Context(), d)
+	}
+	if st := w.state(d.Name); st.Active != "s1" || st.Phase != rotate.Ready || len(st.Drift) > 0 {
+		t.Errorf("after the way back: %s, active %q, %v", st.Phase, st.Active, st.Drift)
 	}
 }

@@ -23,17 +23,28 @@ func Meanwhile(st rotate.State) string {
 
 // Unserved says that a signer signs with nothing while the domain moves over to other selectors, as one that was built
 // again or is new in the configuration: it is given the key that the others use meanwhile (I1), since the new ones can
-// take hours. Where one signs with a new key already, this one joins it.
+// take hours. Where one signs with a new key already, this one joins it, unless the keystore does not hold that.
 func Unserved(st rotate.State, seen rotate.Observation, signer string) *finding.Finding {
 	says, looked := seen.Signers[signer]
 	s := Meanwhile(st)
-	if s == "" || !looked || says.Err != nil || says.Ref.Selector != "" || len(st.Signers) > 0 {
+	if s == "" || !looked || says.Err != nil || says.Ref.Selector != "" || joined(st, seen) {
 		return nil
 	}
 	return &finding.Finding{Code: codes.SignerEmpty, Signer: signer,
 		Message: fmt.Sprintf("signer %s does not sign for %s, as one that is new or was built again; "+
 			"its mail leaves unsigned or is turned away", signer, st.Domain),
 		Repair: "it is given the key of " + s + " by itself, as soon as DNS shows that and the signer can be changed"}
+}
+
+// joined reports whether a signer signs with a new key that others can be given, too.
+func joined(st rotate.State, seen rotate.Observation) bool {
+	for _, c := range st.Signers {
+		at, sel := seen.Selectors[c.Selector], st.Selectors[c.Selector]
+		if sel == nil || sel.Key == nil || at.KeyErr == nil && at.KeyID == sel.Key.ID {
+			return true
+		}
+	}
+	return false
 }
 
 // MailFails says that signers sign with the revoked key of a selector that the domain had earlier: their mail fails
