@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,5 +146,27 @@ func TestMoveServesWhereTheNewKeyIsLost(t *testing.T) {
 	}
 	if st := w.state(d.Name); st.Active != "s1" || st.Phase != rotate.Ready || len(st.Drift) > 0 {
 		t.Errorf("after the way back: %s, active %q, %v", st.Phase, st.Active, st.Drift)
+	}
+}
+
+// TestMoveNamesWhoStaysBehind: a signer that was taken off the list during a move, and signs on with an old key, is named
+// until it ceases, also when the move is over; its record stands as long (I2).
+func TestMoveNamesWhoStaysBehind(t *testing.T) {
+	w, d := movingWorld(t, nil)
+	d.Signers = []string{"mx1"}
+	for range 4 {
+		w.pass(negative)
+		w.engine().Advance(t.Context(), d)
+		f := w.differs(d.Name, codes.SignerLeftOver)
+		if f == nil || f.Signer != "mx2" || !strings.Contains(f.Message, "that mail verifies") || w.shown(nameAt("s1"))[0] == "" {
+			t.Fatalf("phase %s: %+v; s1 shows %q", w.state(d.Name).Phase, f, w.shown(nameAt("s1")))
+		}
+	}
+	w.checkReady(d, "a")
+	w.hosts["mx2"].leave(d.Name)
+	w.pass(time.Hour)
+	w.engine().Advance(t.Context(), d)
+	if f := w.differs(d.Name, codes.SignerLeftOver); f != nil {
+		t.Errorf("it signs no more, and this is said: %s", f.Message)
 	}
 }

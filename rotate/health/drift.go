@@ -41,6 +41,9 @@ func (h *Check) Drift() []finding.Finding {
 	for _, name := range want.Signers {
 		add(follow.Unserved(have, seen, name))
 	}
+	for _, name := range slices.Sorted(maps.Keys(seen.Dismissed)) {
+		add(follow.OffTheList(have, seen, name))
+	}
 	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
 		return out
 	}
@@ -61,7 +64,9 @@ func (h *Check) Drift() []finding.Finding {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {
-		add(h.LeftOver(name))
+		if follow.OffTheList(have, seen, name) == nil {
+			add(h.LeftOver(name))
+		}
 	}
 	return out
 }
