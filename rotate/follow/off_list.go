@@ -5,7 +5,6 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
@@ -31,8 +30,8 @@ func OffTheList(st rotate.State, seen rotate.Observation, signer string) *findin
 			fate = "fails when that key, which is compromised, is revoked: nothing waits for this signer"
 		}
 		return &finding.Finding{Code: codes.SignerLeftOver, Signer: signer, Asks: true,
-			Message: fmt.Sprintf("signer %s is no longer listed at %s and still signs its mail with %s (key %s); "+
-				"that mail %s", signer, st.Domain, ref.Selector, dkim.ShortID(ref.KeyID), fate),
+			Message: fmt.Sprintf("signer %s is no longer listed at %s and still signs its mail with %s; that mail %s",
+				signer, st.Domain, ref.Selector, fate),
 			Repair: fmt.Sprintf("list %s at %s again, or take %[2]s out of its tables, also where dkimbot wrote the lines",
 				signer, st.Domain)}
 	}
