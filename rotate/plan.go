@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"slices"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
@@ -32,11 +33,12 @@ type DomainPlan struct {
 type Observation struct {
 	Selectors map[string]SelectorSeen
 	Signers   map[string]SignerSeen
-	Dismissed map[string]SignerSeen // signers that are no longer listed, and are in the configuration
-	Left      map[string]RecordSeen // what DNS shows at selectors that the domain had earlier, and that are not empty yet
-	Fetchers  map[string]bool       // signers that fetch private keys themselves
-	Probed    map[string]bool       // signers whose mail is looked at: they have left a key when mail proved it
-	Unmixed   map[string]bool       // signers that sign with RSA keys, or with Ed25519 keys, and not with either in turn
+	Dismissed map[string]SignerSeen    // signers that are no longer listed, and are in the configuration
+	Left      map[string]RecordSeen    // what DNS shows at selectors that the domain had earlier and are not empty
+	Fetchers  map[string]bool          // signers that fetch private keys themselves
+	Probed    map[string]bool          // signers whose mail is looked at: they have left a key when mail proved it
+	Lags      map[string]time.Duration // how long after a hurried switch a signer has surely changed
+	Unmixed   map[string]bool          // signers that sign with RSA keys, or Ed25519 keys, and not with either in turn
 }
 
 // Destroyed notes that a private key is gone since the keystore was asked. The one whose place a fresh one was to take
@@ -67,11 +69,10 @@ type SelectorSeen struct {
 
 // SignerSeen is what a signer said it signs the domain with.
 type SignerSeen struct {
-	Ref     dkim.Ref // the zero Ref when the signer does not sign for the domain
-	Err     error
-	Refuses error // what a switch would be refused with; nil when nothing is known that would stop one
-	// the selector to which that switch would lead; "" when a switch to any would be refused
-	RefusesOnly string
+	Ref         dkim.Ref // the zero Ref when the signer does not sign for the domain
+	Err         error
+	Refuses     error  // what a switch would be refused with; nil when nothing is known that would stop one
+	RefusesOnly string // the selector to which that switch would lead; "" when a switch to any would be refused
 	// why another host of the signer may sign with a key of ours, too, which it had when it was heard last; nil for none
 	Unheard error
 	// what the host that answers signs with, where Ref is what it, or one that is gone, signed with until now; else zero

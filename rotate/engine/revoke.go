@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/shown"
@@ -37,7 +38,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 			return err
 		}
 	}
-	why := p.RevokeReason(s.Selector, "now")
+	why := hasten.RevokeReason(p, s.Selector, "now")
 	sel.Revoking(r.want.Policy.TTL)
 	key := sel.Key
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID,

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -43,6 +44,7 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 	}
 	ctx, cancel := r.lease.Unhurried(ctx)
 	defer cancel()
+	hasten.Switches(ctx, r.judge(), s, r.engine.Signers)
 	switch s.Kind {
 	case rotate.StoreKey:
 		return r.store(ctx, s)
@@ -221,13 +223,14 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		KeyID: key.ID}); err != nil {
 		return err
 	}
+	hurried := r.judge().Flight(s.Selector)
 	note, err := r.switchSigner(ctx, s, signer, given)
 	if err != nil {
 		return err
 	}
-	before := r.st.Phase
-	r.st.Former.Left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain, r.st.Earlier)
-	r.st.Activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
+	before, surely := r.st.Phase, r.engine.Clock.Now().Add(ports.LagOf(signer.Signer, hurried))
+	r.st.Former.Left(s.Signer, surely, r.want.Policy.Drain, r.st.Earlier)
+	r.st.Activated(s.Signer, r.seen.Signers[s.Signer].Ref, surely, r.want.Signers)
 	r.st.AllLeft(before, r.want.Policy.Drain)
 	r.wentBack = before == rotate.Switching && r.st.Phase == rotate.Ready
 	if before != rotate.Switching || r.st.Phase != rotate.Draining {

@@ -61,8 +61,12 @@ func UnknownSigner(name string) error {
 // Traits notes in an observation what the named signers are like, whatever they sign with now.
 func Traits[S ports.SignerReader](seen *rotate.Observation, names []string, signers map[string]S) {
 	seen.Fetchers, seen.Unmixed, seen.Probed = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	seen.Lags = map[string]time.Duration{}
 	for _, name := range names {
 		s := any(signers[name])
+		if signer, ok := s.(ports.Signer); ok {
+			seen.Lags[name] = ports.LagOf(signer, true)
+		}
 		fetcher, ok := s.(ports.Fetcher)
 		seen.Fetchers[name] = ok && fetcher.Fetches()
 		unmixed, ok := s.(ports.Unmixed)

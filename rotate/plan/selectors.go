@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
@@ -62,7 +63,7 @@ func revokeLeft(p *planner, now bool) {
 			continue
 		}
 		p.step(rotate.Step{Kind: rotate.Revoke, Duty: rotate.Revocation, Selector: s,
-			Target: fmt.Sprintf("%s TXT, through %s", p.Name(s), p.Want.Through()), Reason: p.RevokeReason(s, "then"),
+			Target: fmt.Sprintf("%s TXT, through %s", p.Name(s), p.Want.Through()), Reason: hasten.RevokeReason(&p.Judge, s, "then"),
 			From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)},
 			To:   rotate.Side{Record: dkim.RevokedRecord(key.Record)}, TTL: p.Want.Policy.TTL})
 	}

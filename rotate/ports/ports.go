@@ -74,6 +74,15 @@ type Forgetter interface {
 	Forget(ctx context.Context, keys []dkim.Ref) error
 }
 
+// Hastener is implemented by signers whose switches may be yet to come when Activate has returned.
+type Hastener interface {
+	// Hasten has those of the switches to these keys that are yet to come happen at once. A switch of Activate that is
+	// hurried does so by itself.
+	Hasten(ctx context.Context, keys []dkim.Ref) error
+	// HurriedLag is how long after that the change is surely in effect.
+	HurriedLag() time.Duration
+}
+
 // Withdrawer is implemented by signers for which it is noted somewhere what they are asked for.
 type Withdrawer interface {
 	// Withdraw ends that a signer is asked for keys that are gone: it was taken off a domain's list, and is given no other

@@ -1,6 +1,9 @@
 package ports
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // An effect that has begun is finished, also when nobody waits any more. What only waits beside it need not be: for the
 // report of another machine that was asked for something.
@@ -35,6 +38,14 @@ func Hurried(ctx context.Context) context.Context { return WithHurry(ctx, true) 
 // WithHurry returns ctx for an effect for which others wait, or do not, whatever ctx was for before.
 func WithHurry(ctx context.Context, hurried bool) context.Context {
 	return context.WithValue(ctx, hurryKey{}, hurried)
+}
+
+// LagOf is how long after Activate a signer has surely changed: hurried, or not.
+func LagOf(s Signer, hurried bool) time.Duration {
+	if h, ok := s.(Hastener); ok && hurried {
+		return h.HurriedLag()
+	}
+	return s.Lag()
 }
 
 // InAHurry reports whether others wait for the effect that ctx is of.

@@ -2,6 +2,7 @@ package ports
 
 import (
 	"context"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -23,6 +24,22 @@ func (w Wrapped) Forget(ctx context.Context, keys []dkim.Ref) error {
 func (w Wrapped) Forgets() bool {
 	_, ok := w.Signer.(Forgetter)
 	return ok
+}
+
+// Hasten implements Hastener; a signer that knows no later switch has nothing to hasten.
+func (w Wrapped) Hasten(ctx context.Context, keys []dkim.Ref) error {
+	if h, ok := w.Signer.(Hastener); ok {
+		return h.Hasten(ctx, keys)
+	}
+	return nil
+}
+
+// HurriedLag implements Hastener.
+func (w Wrapped) HurriedLag() time.Duration {
+	if h, ok := w.Signer.(Hastener); ok {
+		return h.HurriedLag()
+	}
+	return w.Lag()
 }
 
 // Withdraw implements Withdrawer.

@@ -36,6 +36,7 @@ func TestWrappedLosesNoAbility(t *testing.T) {
 	var (
 		_ Forgetter  = Wrapped{}
 		_ Fetcher    = Wrapped{}
+		_ Hastener   = Wrapped{}
 		_ Withdrawer = Wrapped{}
 		_ Unmixed    = Wrapped{}
 		_ Screener   = Wrapped{}

@@ -146,9 +146,10 @@ var arrows = map[string][]string{
 	"rotate/health": {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/follow", "rotate/shown"},
 	"rotate/algorithm": {"rotate", "rotate/dkim", "rotate/health"},
+	"rotate/hasten":    {"rotate", "rotate/calendar", "rotate/dkim", "rotate/health", "rotate/ports"},
 	"rotate/wayout":    {"rotate", "rotate/codes", "rotate/fault", "rotate/finding", "rotate/health"},
 	"rotate/plan": {"rotate", "rotate/algorithm", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
-		"rotate/follow", "rotate/health", "rotate/shown", "rotate/wayout"},
+		"rotate/follow", "rotate/hasten", "rotate/health", "rotate/shown", "rotate/wayout"},
 	"rotate/observe": {"rotate", "rotate/batch", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/health",
 		"rotate/ports"},
 	"rotate/adoption": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/follow", "rotate/health", "rotate/plan"},
@@ -178,7 +179,7 @@ var arrows = map[string][]string{
 	"rotate/accounts":          {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
 	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar",
 		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/follow", "rotate/forecast", "rotate/foresight",
-		"rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order", "rotate/plan", "rotate/ports",
+		"rotate/hasten", "rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order", "rotate/plan", "rotate/ports",
 		"rotate/preflight", "rotate/quota", "rotate/shown", "rotate/wayout"},
 }
 

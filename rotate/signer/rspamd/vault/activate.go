@@ -21,8 +21,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
-// Activate makes each key the only one that its domain is signed with, after Config.After, or at once where that is none
-// or where a compromised key is left, also if the switch was scheduled already; see the package
+// Activate makes each key the only one that its domain is signed with, after Config.After; at once where that is none,
+// or where a compromised key is left, also if the switch was scheduled already. See the package
 // documentation for how. One domain's fault does not stop the others: the error is then a
 // *signer.PartialError, or the fault itself when keys holds one domain. What is in force is not written again.
 func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
@@ -105,22 +105,26 @@ func (s *Signer) activate(ctx context.Context, m module, k dkim.SigningKey, what
 // seconds are the Unix seconds of a time.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// choose divides all of time between the entry of a key and, where the switch is to come later, the one that signs now;
-// no other one has any. It reports whether that changes anything. A switch to the key that is
-// scheduled already is not put off.
+// choose gives time to the entry of a key, which is made where there is none. It reports whether that changes anything.
 func (s *secret) choose(k dkim.SigningKey, now time.Time, after time.Duration) (changed bool, err error) {
-	at := math.Ceil(seconds(now.Add(after)))
 	next := s.find(k.Ref())
-	if last, ok := s.alone(seconds(now), forever); ok && next != nil && last == next && next.start <= at && next.ours {
-		return false, nil
-	}
 	if next == nil {
 		if next, err = newEntry(k); err != nil {
 			return false, err
 		}
-	} else {
-		s.entries = slices.DeleteFunc(s.entries, func(e *entry) bool { return e == next })
 	}
+	return s.give(next, now, after), nil
+}
+
+// give divides all of time between an entry and, where the switch is to come later, the one that signs now;
+// no other one has any. It reports whether that changes anything. A switch to the entry that is
+// scheduled already is not put off.
+func (s *secret) give(next *entry, now time.Time, after time.Duration) (changed bool) {
+	at := math.Ceil(seconds(now.Add(after)))
+	if last, ok := s.alone(seconds(now), forever); ok && last == next && next.start <= at && next.ours {
+		return false
+	}
+	s.entries = slices.DeleteFunc(s.entries, func(e *entry) bool { return e == next })
 	begin, wait := math.Inf(-1), after > 0 && !next.valid(seconds(now))
 	for _, e := range s.entries {
 		switch {
@@ -136,7 +140,7 @@ func (s *secret) choose(k dkim.SigningKey, now time.Time, after time.Duration) (
 	next.bound(begin, math.Inf(1))
 	next.own()
 	s.entries = append(s.entries, next) // behind the one from before
-	return true, nil
+	return true
 }
 
 // newEntry returns the entry of a key as rspamd writes one.

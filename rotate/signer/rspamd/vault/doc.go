@@ -29,5 +29,5 @@
 // with counts as taken over when dkimbot switches away from it; it then gets times and a key_id. Where several entries
 // are valid, or one will be that dkimbot did not write, it refuses by name. Entries of others that are past stay.
 //
-// It may import the leaves and the packages of rotate/signer. It is handed what reaches Vault.
+// It may import the leaves, rotate/ports and the packages of rotate/signer. It is handed what reaches Vault.
 package vault

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -59,7 +60,7 @@ func (s *Signer) forget(ctx context.Context, m module, domain string, refs []dki
 			if !e.later(seconds(s.now())) {
 				return fault.Temporary(signer.Forgetting(ref, s.cfg.Name),
 					fmt.Errorf("its entry in %s/%s was valid a moment ago, and rspamd's clock may be late", m.path, domain),
-					fmt.Sprintf("nothing needs to be done: it is removed %s after it was valid", s.cfg.Lag))
+					"nothing needs to be done: it is removed "+calendar.Span(s.cfg.Lag)+" after it was valid")
 			}
 			return &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: signer.Forgetting(ref, s.cfg.Name),
 				Err:  fmt.Errorf("its entry in %s/%s is valid", m.path, domain),

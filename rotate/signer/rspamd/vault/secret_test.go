@@ -321,6 +321,23 @@ func TestHurried(t *testing.T) {
 	activate(t, s, old)
 	signs("scheduled, then taken back", old)
 	activate(t, s, now)
+	for range 2 {
+		if err := s.Hasten(t.Context(), []dkim.Ref{now.Ref(), signertest.At("b.example", "s1", k[0]).Ref()}); err != nil {
+			t.Fatal(err)
+		}
+		signs("scheduled, then hastened", now)
+	}
+	if err := s.Hasten(t.Context(), []dkim.Ref{old.Ref()}); err != nil {
+		t.Fatal(err)
+	}
+	if signs("hastened to a key to which no switch is scheduled", now); s.HurriedLag() >= s.Lag() {
+		t.Errorf("a hurried switch takes %s", s.HurriedLag())
+	}
+	activate(t, s, old)
+	if err := s.Hasten(t.Context(), []dkim.Ref{old.Ref()}); err != nil {
+		t.Fatal(err)
+	}
+	activate(t, s, now)
 	at := document(t, s, "a.example").find(now.Ref()).start
 	s.now = func() time.Time { return time.Unix(int64(at)+60, 0) }
 	err = s.Forget(t.Context(), []dkim.Ref{old.Ref()})
