@@ -53,8 +53,13 @@ func TestBadAnswers(t *testing.T) {
 		"token refused":       {echo(http.StatusUnauthorized), "401 Unauthorized", fault.Permanent, 1},
 		"not found":           {says(http.StatusNotFound, "no such page"), "no such page", fault.Permanent, 1},
 		"refused":             {echo(http.StatusUnprocessableEntity), "422 Unprocessable", fault.Permanent, 1},
-		"broken":              {echo(http.StatusInternalServerError), "500 Internal", fault.Transient, 4},
-		"in progress":         {says(http.StatusConflict, "the first one runs still"), "409 Conflict", fault.Transient, 4},
+		"a piece of the key": {func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			_, key, _ := strings.Cut(string(body), "PRIVATE KEY-----")
+			http.Error(w, "can't read "+key[:200], http.StatusUnprocessableEntity)
+		}, "422 Unprocessable", fault.Permanent, 1},
+		"broken":      {echo(http.StatusInternalServerError), "500 Internal", fault.Transient, 4},
+		"in progress": {says(http.StatusConflict, "the first one runs still"), "409 Conflict", fault.Transient, 4},
 		"throttled for long": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "7200")
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -130,6 +135,14 @@ func TestThrottled(t *testing.T) {
 	if wait := asked[1].Sub(asked[0]); wait < time.Second {
 		t.Errorf("asked again after %s", wait)
 	}
+}
+
+// TestMilterCounts guards I10: with a milter the endpoint's words alone confirm nothing.
+func TestMilterCounts(t *testing.T) {
+	s := start(t).signer(t, func(c *Config) { c.Milter, c.Timeout = "inet:127.0.0.1:1", time.Second })
+	faulttest.Shown(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])}))
+	_, err := s.Active(t.Context(), []string{"a.example"})
+	faulttest.Shown(t, err)
 }
 
 // TestUnreachable: a slow endpoint, none, and one with a certificate that is not known.

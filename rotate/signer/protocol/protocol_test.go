@@ -42,6 +42,18 @@ func TestManyOddAnswers(t *testing.T) {
 	}
 }
 
+// TestNothingGiven: without a key or its record nothing is asked of a peer.
+func TestNothingGiven(t *testing.T) {
+	p := Peer{Signer: "x", Called: "it", Send: func(context.Context, string, Request, []byte) ([]byte, error) {
+		t.Error("it was asked")
+		return nil, nil
+	}}
+	sw, err := p.Activate(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})
+	if err != nil || len(sw.Failed) != 1 || sw.Given != 1 {
+		t.Errorf("%+v, %v", sw, err)
+	}
+}
+
 // TestNamedTwice: a domain that an answer names twice is not confirmed and is not known, and the others are.
 func TestNamedTwice(t *testing.T) {
 	id := strings.Repeat("ab", 32)

@@ -140,12 +140,19 @@ func testBatch(t *testing.T, s Subject) {
 	s.wantActive(t, domains, append(slices.Clone(second[:10]), first[10:]...)...)
 }
 
+// testTwice guards I1, also where a domain is given twice: the same key is one, and of two keys none is chosen.
 func testTwice(t *testing.T, s Subject) {
-	k := Keys(t, 1)
-	for range 3 {
-		s.activate(t, At("a.example", "s1", k[0]))
-		s.wantActive(t, []string{"a.example"}, At("a.example", "s1", k[0]))
+	k := Keys(t, 2)
+	key := At("a.example", "s1", k[0])
+	for range 2 {
+		s.activate(t, key)
+		s.wantActive(t, []string{"a.example"}, key)
 	}
+	s.activate(t, key, key)
+	if err := s.Signer.Activate(t.Context(), []dkim.SigningKey{key, At("a.example", "s2", k[1])}); err == nil {
+		t.Error("two keys of one domain were activated at once")
+	}
+	s.wantActive(t, []string{"a.example"}, key)
 }
 
 func testBadName(t *testing.T, s Subject) {
