@@ -44,7 +44,7 @@ func TestRefusedFirst(t *testing.T) {
 		"keys for root alone": {func(e *signertest.Exim) error { return os.Chown(e.KeyDir, 0, 0) }, "key-owner", "Debian-exim"},
 		"others may write": {func(e *signertest.Exim) error { return os.Chmod(e.KeyDir, 0o777) }, "unsafe-key-dir",
 			"Exim could not use"},
-		"table can't be read": {func(e *signertest.Exim) error { return os.Chmod(e.Table, 0o600) }, "unreadable-table", "chmod o+r"},
+		"table can't be read": {func(e *signertest.Exim) error { return os.Chmod(e.Table, 0o600) }, "unreadable-table", "chmod g+r"},
 		"table has two names": {func(e *signertest.Exim) error { return os.Link(e.Table, e.Table+"2") }, "table-names", "cp -p"},
 		"damaged block": {func(e *signertest.Exim) error {
 			return os.WriteFile(e.Table, []byte("# BEGIN dkimbot\n"), 0o644)

@@ -103,14 +103,27 @@ func (a Account) CheckReads(p Place, program, effect string) error {
 			return err
 		}
 		if !a.may(0o1, info.Mode(), OwnerOf(info)) {
-			return refuse(d, "entered", "run: chmod o+x "+d)
+			return refuse(d, "entered", a.letIn(d, "x", OwnerOf(info).GID))
 		}
 	}
 	info, ok, err := p.There()
 	if err == nil && ok && !a.may(0o4, info.Mode, Owner{info.UID, info.GID}) {
-		return refuse(p.Full(), "read", "run: chmod o+r "+p.Full())
+		return refuse(p.Full(), "read", a.letIn(p.Full(), "r", info.GID))
 	}
 	return err
+}
+
+// letIn says how the user, and nobody else who is not meant, gets a right to a file or directory of that group: what
+// stands there may hold private keys or passwords (I9).
+func (a Account) letIn(path, right string, gid int) string {
+	own, known := a.Group()
+	switch {
+	case slices.Contains(a.groups, strconv.Itoa(gid)):
+		return fmt.Sprintf("run: chmod g+%s %s", right, path)
+	case known && othersInGroup(own, a) == "":
+		return fmt.Sprintf("run: chgrp %s %s && chmod g+%s %[2]s", GroupName(own), path, right)
+	}
+	return fmt.Sprintf("run: chown %s %s && chmod u+%s %[2]s", a.Name, path, right)
 }
 
 // checkSafe checks the existing directories from the root to the key directory.

@@ -441,7 +441,7 @@ func TestHostileUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("b.example", "s2", key.Key)}),
-		"unreadable-table", "chmod o+r")
+		"unreadable-table", "can't be read by", "&& chmod")
 }
 
 // TestConfig: each mistake in the configuration is named.

@@ -44,7 +44,7 @@ func TestCheckNamesWhatFails(t *testing.T) {
 		"owner unknown": {edit: func(c *Config) error { c.Owner = "nobody-of-that-name"; return nil },
 			words: "name the user that OpenDKIM runs as"},
 		"table unreadable": {edit: func(*Config) error { return os.Chmod(d.KeyTable, 0o600) },
-			undo: func() { os.Chmod(d.KeyTable, 0o644) }, code: "unreadable-table", words: "chmod o+r"},
+			undo: func() { os.Chmod(d.KeyTable, 0o644) }, code: "unreadable-table", words: "chmod g+r"},
 		"one table missing": {edit: func(c *Config) error { c.KeyTable = filepath.Join(d.Dir, "absent"); return nil },
 			code: "missing-table", words: "absent"},
 		"a link in the place of a lock": {edit: func(c *Config) error { return os.Symlink("/etc/passwd", d.SigningTable+".dkimbot-lock") },

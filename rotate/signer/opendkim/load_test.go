@@ -179,11 +179,11 @@ func TestUnreadableTables(t *testing.T) {
 		spoil func(d *signertest.OpenDKIM) string
 		words []string
 	}{
-		"KeyTable": {func(d *signertest.OpenDKIM) string { return d.KeyTable }, []string{"can't be read", "chmod o+r"}},
+		"KeyTable": {func(d *signertest.OpenDKIM) string { return d.KeyTable }, []string{"can't be read", "chmod g+r"}},
 		"SigningTable": {func(d *signertest.OpenDKIM) string { return d.SigningTable },
-			[]string{"can't be read", "chmod o+r"}},
+			[]string{"can't be read", "chmod g+r"}},
 		"directory": {func(d *signertest.OpenDKIM) string { return filepath.Dir(d.SigningTable) },
-			[]string{"can't be entered", "chmod o+x"}},
+			[]string{"can't be entered", "chmod g+x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := signertest.StartOpenDKIM(t)

@@ -77,7 +77,7 @@ func TestUnsafeIsRefused(t *testing.T) {
 		"map can't be read": {func(d *signertest.Rspamd, s *Signer) {
 			write(t, s.cfg.SelectorMap, "")
 			os.Chmod(s.cfg.SelectorMap, 0o600)
-		}, "unreadable-table", []string{"chmod o+r"}},
+		}, "unreadable-table", []string{"chmod g+r"}},
 		"damaged block": {func(d *signertest.Rspamd, s *Signer) { write(t, s.cfg.PathMap, "# BEGIN dkimbot\n") },
 			"damaged-block", []string{"# END dkimbot"}},
 		"another signer's": {func(d *signertest.Rspamd, s *Signer) {

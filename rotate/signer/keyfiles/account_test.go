@@ -1,0 +1,73 @@
+package keyfiles
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// TestLetIn guards I9: a hint that lets the daemon's user read a file, followed, lets nobody else read it, since the
+// file may hold private keys.
+func TestLetIn(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	for _, tc := range []struct {
+		name      string
+		uid       int
+		fileGroup int
+		command   string
+	}{
+		{"own group", 1, 0, "chgrp"},
+		{"shared group", 65534, 0, "chown"},
+		{"unknown user", 54321, 0, "chown"},
+		{"group stands", 1, 1, "chmod"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			above := t.TempDir()
+			for _, up := range []string{above, filepath.Dir(above)} {
+				if err := os.Chmod(up, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			dir := filepath.Join(above, "config")
+			path := filepath.Join(dir, "smtp.json")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte("PRIVATE"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range []string{dir, path} {
+				if err := os.Chown(p, 0, tc.fileGroup); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p, err := (&Store{Signer: "mx", Program: "Haraka", Path: dir}).Table(path, Existing)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Dir.Close()
+			for range 2 { // the directory, and the file
+				err = LookUp(tc.uid).CheckReads(p, "Haraka", "it would start without keys")
+				run, _, _ := strings.Cut(strings.TrimPrefix(fault.HintOf(err), "run: "), "; ")
+				if !strings.HasPrefix(run, tc.command) {
+					t.Fatalf("%v; hint: %s", err, fault.HintOf(err))
+				}
+				if out, err := exec.CommandContext(t.Context(), "sh", "-ec", run).CombinedOutput(); err != nil {
+					t.Fatalf("%s: %v: %s", run, err, out)
+				}
+			}
+			if err := LookUp(tc.uid).CheckReads(p, "Haraka", ""); err != nil {
+				t.Errorf("followed, and still: %v", err)
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode()&0o007 != 0 {
+				t.Errorf("everybody may use it: %v, %v", info.Mode(), err)
+			}
+		})
+	}
+}
