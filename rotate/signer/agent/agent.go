@@ -78,7 +78,8 @@ func (nowhere) Write(context.Context, string, []byte, int) (int, error) {
 type view struct {
 	cfg      Config
 	wish     Wish
-	wishAt   int // the version of the page
+	wishAt   int   // the version of the page
+	garbled  error // why what stands there is no wish: the next one takes its place, as where it was deleted
 	report   Report
 	reported Page
 }
@@ -90,7 +91,12 @@ func (s *Signer) look(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.wish, err = ReadWish(s.cfg.Agent, page); err != nil {
+	v.wish, err = ReadWish(s.cfg.Agent, page)
+	if errors.Is(err, errGarbled) {
+		v.garbled, page.Text = err, nil
+		v.wish, err = ReadWish(s.cfg.Agent, page)
+	}
+	if err != nil {
 		return nil, s.unreadable("wish", err)
 	}
 	v.wishAt = page.Version
@@ -114,7 +120,10 @@ const longestLag = 24 * time.Hour
 
 func (s *Signer) unreadable(document string, err error) error {
 	hint := "see who wrote it (vault kv metadata get); only dkimbot and its agents may write there"
-	if errors.Is(err, errOldProgram) {
+	switch {
+	case document == "wish" && !errors.Is(err, errOldProgram):
+		hint += "; where it is of no use there, delete it (vault kv delete), and dkimbot writes its own again"
+	case errors.Is(err, errOldProgram):
 		hint = "install the same version of dkimbot on the coordinator and on the agent's host"
 	}
 	return &fault.Error{Kind: fault.Permanent, Code: codes.AgentDocument, Err: err, Hint: hint,

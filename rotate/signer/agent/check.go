@@ -43,6 +43,10 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			}
 			last = fmt.Sprintf("%s ago, by dkimbot %s on host %s", v.reported.Age().Round(time.Second), v.report.Version,
 				v.report.Host)
+			if v.garbled != nil {
+				last += "; what stands in the place of what is wanted can't be read, and is written again at the next switch: " +
+					v.garbled.Error()
+			}
 			if err := v.silent(); err != nil {
 				return v.away("read the last report of agent "+s.cfg.Agent, err)
 			}

@@ -186,7 +186,18 @@ func (w Wish) Over(o Other) bool {
 	return gone
 }
 
-var errOldProgram = errors.New("it was written by a newer dkimbot")
+var (
+	errOldProgram = errors.New("it was written by a newer dkimbot")
+	errGarbled    = errors.New("it is not a document of dkimbot's")
+)
+
+// garbled is an error of what can't have been written by dkimbot as it stands.
+type garbled string
+
+func (g garbled) Error() string { return string(g) }
+
+// Is makes it one of errGarbled.
+func (garbled) Is(target error) bool { return target == errGarbled }
 
 // ReadWish returns the wish on a page; an empty one when there is none yet.
 func ReadWish(agent string, p Page) (Wish, error) {
@@ -200,12 +211,12 @@ func ReadWish(agent string, p Page) (Wish, error) {
 	}
 	for domain, k := range w.Keys {
 		if err == nil && (k.Ref(domain).Check() != nil || len(k.KeyID) != 64) {
-			err = errors.New("it names no key for one of the domains")
+			err = garbled("it names no key for one of the domains")
 		}
 	}
 	for _, f := range w.Forget {
 		if err == nil && (f.Ref().Check() != nil || len(f.KeyID) != 64) {
-			err = errors.New("it names no key to forget")
+			err = garbled("it names no key to forget")
 		}
 	}
 	return w, err
@@ -233,13 +244,13 @@ func ReadReport(agent string, p Page) (Report, error) {
 // read reads one document. Its text is not quoted: who wrote it may have mixed up the fields (I9).
 func read(text []byte, into any, version *int) error {
 	if err := json.Unmarshal(text, into); err != nil {
-		return errors.New("it is not a document of dkimbot's")
+		return errGarbled
 	}
 	switch {
 	case *version > formatVersion:
 		return errOldProgram
 	case *version != formatVersion:
-		return errors.New("it is not a document of dkimbot's")
+		return errGarbled
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (v *view) silent() error {
 		}
 		return fmt.Errorf("%w as agent %s, or its host was just built again or restored: %s", errSeveral, v.cfg.Agent,
 			strings.Join(names, ", "))
-	case v.report.Trouble != "":
+	case v.report.Trouble != "" && v.garbled == nil: // else it is asked again, and until then it signs as it says
 		return fmt.Errorf("agent %s on host %s can't take up what is wanted: %s", v.cfg.Agent, v.report.Host,
 			v.report.Trouble)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -114,8 +115,6 @@ func TestDamaged(t *testing.T) {
 	for name, text := range map[string]string{
 		"newer":           `{"format_version":9,"agent":"mx1"}`,
 		"another agent's": `{"format_version":1,"agent":"mx2"}`,
-		"no document":     `{"a":1}`,
-		"no key":          `{"format_version":1,"agent":"mx1","keys":{"a.example":{"selector":"../x","key_id":"00"}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
@@ -135,6 +134,54 @@ func TestDamaged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGarbledWish guards I1: what somebody wrote over the wish, and is none, is replaced by the next one; until then what
+// is reported is told, also that a host that was built again signs with nothing.
+func TestGarbledWish(t *testing.T) {
+	for name, text := range map[string]string{
+		"no document": `{"a":1}`,
+		"no object":   `"x"`,
+		"no key":      `{"format_version":1,"agent":"mx1","keys":{"a.example":{"selector":"../x","key_id":"00"}}}`,
+		"forgets":     `{"format_version":1,"agent":"mx1","forget":[{"domain":"a.example","selector":"s1"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.turn()
+			one, two := signertest.At(domain, "s1", l.keys[0]), signertest.At(domain, "s2", l.keys[1])
+			l.want(one)
+			page := l.page(agent.WishAt("mx1"))
+			page.Text = []byte(text)
+			page.Version++
+			l.board.Put(agent.WishAt("mx1"), page)
+			if r := l.turn(); r.Trouble == "" || l.table.is(domain) != one.Ref() {
+				t.Errorf("trouble is %q; %v signs", r.Trouble, l.table.is(domain))
+			}
+			l.says(domain, one)
+			l.host = l.newHost("two")
+			l.table = l.host.Signer.(*table)
+			l.turns(7)
+			if got, err := l.asks.Active(t.Context(), []string{domain}); err != nil || len(got) > 0 {
+				t.Errorf("a host that signs with nothing: %v, %v", got, err)
+			}
+			if got := l.checkedFound(); !strings.Contains(got, "can't be read, and is written again") {
+				t.Errorf("the check says %q", got)
+			}
+			l.dismiss("one")
+			l.want(two)
+			l.says(domain, two)
+			if r := l.turn(); r.Trouble != "" {
+				t.Errorf("trouble is %q", r.Trouble)
+			}
+		})
+	}
+}
+
+// checkedFound returns what the check found of the last report.
+func (l *lab) checkedFound() string {
+	return preflight.Ask(l.Context(), []preflight.Part{{Kind: "signer", Name: "mx1",
+		Questions: l.asks.Check([]preflight.Subject{{Name: dkim.Name{Domain: domain, Selector: "s1"}}})}},
+		preflight.Usual)[0].Found
 }
 
 // TestLies guards I10: an adapter that says that it switched and did not confirms nothing.
