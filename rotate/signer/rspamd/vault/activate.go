@@ -68,14 +68,16 @@ func (s *Signer) activate(ctx context.Context, m module, k dkim.SigningKey, what
 	if err != nil {
 		return err
 	}
-	if err := s.clash(m, is, s.now()); err != nil {
-		return err
-	}
-	after := s.cfg.After
-	if ports.InAHurry(ctx) { // the key that is left is revoked next, and mail by it would fail until then
+	after, hurry := s.cfg.After, ports.InAHurry(ctx)
+	if hurry { // the key that is left is revoked next, and mail by it would fail until then
 		after = 0
 	}
-	changed, err := is.choose(k, s.now(), after)
+	err = s.clash(m, is, s.now())
+	leave := err != nil && hurry && is.leaves(k, seconds(s.now())) // others' stay: a compromised key is left all the same
+	if err != nil && !leave {
+		return err
+	}
+	changed, err := is.choose(k, s.now(), after, leave)
 	if err != nil || !changed {
 		return err
 	}
@@ -105,21 +107,22 @@ func (s *Signer) activate(ctx context.Context, m module, k dkim.SigningKey, what
 // seconds are the Unix seconds of a time.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// choose gives time to the entry of a key, which is made where there is none. It reports whether that changes anything.
-func (s *secret) choose(k dkim.SigningKey, now time.Time, after time.Duration) (changed bool, err error) {
+// choose gives time to the entry of a key, which is made where there is none; leave is as with give. It reports whether
+// that changes anything.
+func (s *secret) choose(k dkim.SigningKey, now time.Time, after time.Duration, leave bool) (changed bool, err error) {
 	next := s.find(k.Ref())
 	if next == nil {
 		if next, err = newEntry(k); err != nil {
 			return false, err
 		}
 	}
-	return s.give(next, now, after), nil
+	return s.give(next, now, after, leave), nil
 }
 
 // give divides all of time between an entry and, where the switch is to come later, the one that signs now;
-// no other one has any. It reports whether that changes anything. A switch to the entry that is
-// scheduled already is not put off.
-func (s *secret) give(next *entry, now time.Time, after time.Duration) (changed bool) {
+// no other one has any, but for those of others where leave says that these stay. It reports whether that changes
+// anything. A switch to the entry that is scheduled already is not put off.
+func (s *secret) give(next *entry, now time.Time, after time.Duration, leave bool) (changed bool) {
 	at := math.Ceil(seconds(now.Add(after)))
 	if last, ok := s.alone(seconds(now), forever); ok && last == next && next.start <= at && next.ours {
 		return false
@@ -128,6 +131,7 @@ func (s *secret) give(next *entry, now time.Time, after time.Duration) (changed 
 	begin, wait := math.Inf(-1), after > 0 && !next.valid(seconds(now))
 	for _, e := range s.entries {
 		switch {
+		case leave && !e.ours:
 		case wait && e.valid(seconds(now)):
 			begin, wait = at, false
 			e.bound(math.Inf(-1), at)
@@ -141,6 +145,19 @@ func (s *secret) give(next *entry, now time.Time, after time.Duration) (changed 
 	next.own()
 	s.entries = append(s.entries, next) // behind the one from before
 	return true
+}
+
+// leaves reports whether entries of others may stay where dkimbot's change: one of these signs, and all of those are
+// beside them and have another selector than the key.
+func (s *secret) leaves(k dkim.SigningKey, now float64) bool {
+	ours := false
+	for _, e := range s.entries {
+		ours = ours || e.ours
+		if !e.ours && e.later(now) && (!s.beside(e) || strings.EqualFold(e.ref.Selector, k.Selector)) {
+			return false
+		}
+	}
+	return ours
 }
 
 // newEntry returns the entry of a key as rspamd writes one.

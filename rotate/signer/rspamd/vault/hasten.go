@@ -32,7 +32,7 @@ func (s *Signer) hasten(ctx context.Context, m module, k dkim.Ref) error {
 	}
 	next := is.find(k)
 	last, ok := is.alone(seconds(s.now()), forever)
-	if !ok || last != next || !next.ours || !is.give(next, s.now(), 0) {
+	if !ok || last != next || !next.ours || !is.give(next, s.now(), 0, true) {
 		return nil
 	}
 	data, err := is.data()

@@ -140,10 +140,27 @@ func (s *secret) instants(from, until float64) []float64 {
 	return slices.Compact(out)
 }
 
-// alone returns the one entry that signs at the last of two times, if at each time between them exactly one does.
+// beside reports whether an entry is one of others beside dkimbot's, with a selector that none of these has: mail is
+// signed with it, too, and that is no reason to doubt the signature of ours.
+func (s *secret) beside(e *entry) bool {
+	return !e.ours && e.ref.Domain == s.domain && !slices.ContainsFunc(s.entries, func(other *entry) bool {
+		return other.ours && other.ref.Selector == e.ref.Selector
+	})
+}
+
+// apart returns the entries that are not beside those of dkimbot's that sign with them; all where none of those does.
+func (s *secret) apart(valid []*entry) []*entry {
+	if !slices.ContainsFunc(valid, func(e *entry) bool { return e.ours }) {
+		return valid
+	}
+	return slices.DeleteFunc(valid, s.beside)
+}
+
+// alone returns the one entry that signs at the last of two times, if at each time between them exactly one does, apart
+// from those of others beside it.
 func (s *secret) alone(from, until float64) (last *entry, ok bool) {
 	for _, at := range s.instants(from, until) {
-		now := s.signing(at)
+		now := s.apart(s.signing(at))
 		if len(now) != 1 || now[0].ref.Domain != s.domain {
 			return nil, false
 		}

@@ -47,7 +47,7 @@ func TestOneAtAnyTime(t *testing.T) {
 			key := signertest.At("a.example", rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "selector"),
 				k[rapid.IntRange(0, 2).Draw(t, "key")])
 			signs := is.signing(seconds(clock))
-			if _, err := is.choose(key, clock, after); err != nil {
+			if _, err := is.choose(key, clock, after, false); err != nil {
 				t.Fatal(err)
 			}
 			data, err := is.data()
@@ -281,6 +281,43 @@ func TestExample(t *testing.T) {
 		"vault-forbidden",
 		`"update" on rspamd/data/a.example`)
 	signertest.WantCode(t, asked(t, rspamd, "a.example"), "vault-forbidden", "vault_path of signer mx")
+}
+
+// TestBeside guards I1 and I6: mail is signed with an entry of others beside dkimbot's, and that is what is said; the
+// others' stays, and keeps no signer from leaving a compromised key.
+func TestBeside(t *testing.T) {
+	srv := vaulttest.Start(t)
+	s := open(t, srv, Config{Name: "rs", Path: "secret/rspamd"})
+	k := signertest.Keys(t, 3)
+	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+	add := func(selector string) {
+		t.Helper()
+		is := document(t, s, "a.example")
+		roll := fmt.Sprintf(`{"selector": %q, "domain": "a.example", "key": %q}`, selector, k[2].PEM())
+		text := strings.Replace(string(is.before.Data), `"selectors":[`, `"selectors":[`+roll+",", 1)
+		put(t, srv, "secret/rspamd/a.example", text)
+	}
+	signs := func(key dkim.SigningKey) {
+		t.Helper()
+		if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"] != key.Ref() {
+			t.Errorf("it signs with %v, %v", active, err)
+		}
+	}
+	activate(t, s, s1)
+	add("roll")
+	signs(s1)
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{s2}), "foreign-signer-line", "s1", "roll")
+	if err := s.Activate(ports.Hurried(t.Context()), []dkim.SigningKey{s2}); err != nil {
+		t.Fatal(err)
+	}
+	signs(s2)
+	is := document(t, s, "a.example")
+	if valid := is.signing(seconds(s.now())); len(valid) != 2 || valid[0].ours || valid[0].ref.Selector != "roll" {
+		t.Errorf("%s", is.before.Data)
+	}
+	add("s1") // nobody could tell whose signature is whose
+	err := s.Activate(ports.Hurried(t.Context()), []dkim.SigningKey{s1})
+	signertest.WantCode(t, err, "foreign-signer-line", "s1")
 }
 
 // TestHurried guards I2: where a compromised key is left, its record is revoked next: a switch happens at once, also one
