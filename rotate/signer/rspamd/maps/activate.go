@@ -94,6 +94,7 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 				m.notes.takeOver(file, held)
 			}
 		}
+		left := slices.DeleteFunc(slices.Clone(current), func(selector string) bool { return selector == k.Selector })
 		held, _, err := dir.Holds(fileName(k.Name))
 		if err != nil && !(safefile.IsRefused(err) && m.leaves(k.Name)) {
 			b.Fail(k.Name, err)
@@ -101,6 +102,9 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 		}
 		if slices.Contains(current, k.Selector) {
 			m.reads[fileName(k.Name)] = true
+		}
+		for _, selector := range left {
+			m.notes.leave(fileName(dkim.Name{Domain: k.Domain, Selector: selector}), s.now())
 		}
 		due[k.Domain] = m.notes.intend(fileName(k.Name), k.Key.ID(), held, s.now())
 	}

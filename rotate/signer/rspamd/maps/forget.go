@@ -2,9 +2,11 @@ package maps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -13,7 +15,8 @@ import (
 )
 
 // Forget removes the key files that hold these keys and that dkimbot wrote. A key that a map names is kept and refused
-// with the code "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
+// with the code "key-in-use"; one that the maps led away from less than Lag ago is removed later. Forgetting what is not
+// there succeeds. Failures are by domain, as with Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	m, err := s.open(ctx)
 	if err != nil {
@@ -57,6 +60,10 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 			failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what,
 				Err:  fmt.Errorf("%s names its selector", mapped),
 				Hint: signer.ReplaceFirst("its line in the map")}
+		case there && m.notes.read(file, s.now(), s.cfg.Lag):
+			failed[ref.Domain] = fault.Temporary(what, errors.New("a process of rspamd may have the map from before the switch, and "+
+				"would sign no mail without the key file"), fmt.Sprintf("nothing needs to be done: it is removed %s after the switch",
+				calendar.Span(s.cfg.Lag)))
 		default:
 			if err := dir.RemoveNamed(file, ref.KeyID); err != nil {
 				failed[ref.Domain] = err

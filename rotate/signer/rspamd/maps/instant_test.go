@@ -65,7 +65,7 @@ func TestSecondThought(t *testing.T) {
 		s.now = func() time.Time { return began.Add(time.Duration(at) * time.Second) }
 		if i == 3 { // gone meanwhile
 			activate(t, s, signertest.At("a.example", "s1", k[3]))
-			if err := s.Forget(t.Context(), []dkim.Ref{signertest.At("a.example", "s2", k[2]).Ref()}); err != nil {
+			if err := (later{s}).Forget(t.Context(), []dkim.Ref{signertest.At("a.example", "s2", k[2]).Ref()}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := os.Stat(filepath.Join(d.KeyDir, "a.example.s2.key")); !errors.Is(err, fs.ErrNotExist) {

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -137,16 +139,16 @@ func TestForget(t *testing.T) {
 	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
 	activate(t, s, s1)
 	activate(t, s, s2)
-	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
+	signertest.WantCode(t, (later{s}).Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
 	write(t, s.cfg.ArcSelectorMap, strings.Replace(read(t, s.cfg.ArcSelectorMap), "a.example s2", "a.example s1", 1))
-	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", ".arc")
+	signertest.WantCode(t, (later{s}).Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", ".arc")
 	if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || len(active) > 0 {
 		t.Errorf("two selectors sign, and Active says %v, %v", active, err)
 	}
 	activate(t, s, s2)
 	write(t, filepath.Join(d.KeyDir, ".a.example.s1.key.new-123"), "left by a crash")
 	for range 2 {
-		if err := s.Forget(t.Context(), []dkim.Ref{s1.Ref(), signertest.At("a.example", "s2", k[2]).Ref()}); err != nil {
+		if err := (later{s}).Forget(t.Context(), []dkim.Ref{s1.Ref(), signertest.At("a.example", "s2", k[2]).Ref()}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -292,5 +294,35 @@ func TestLostPath(t *testing.T) {
 	activate(t, s, s1)
 	if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"] != s1.Ref() {
 		t.Errorf("%v, %v", active, err)
+	}
+}
+
+// TestLeftFile guards I1: the key file that a switch left stays until no process of rspamd can have the map from before
+// it, also where a compromised key is left, and goes then.
+func TestLeftFile(t *testing.T) {
+	d := signertest.NewRspamd(t)
+	s := adapter(d, nil)
+	k := signertest.Keys(t, 2)
+	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+	activate(t, s, s1)
+	activate(t, s, s2)
+	clock := time.Now()
+	s.now = func() time.Time { return clock }
+	activate(t, s, s2) // repeated, it is no switch
+	file := filepath.Join(d.KeyDir, "a.example.s1.key")
+	for _, left := range []time.Duration{0, s.Lag() - time.Minute} {
+		clock = time.Now().Add(left)
+		err := s.Forget(t.Context(), []dkim.Ref{s1.Ref()})
+		signertest.WantCode(t, err, "", "map from before the switch", "nothing needs to be done")
+		if _, missing := os.Stat(file); missing != nil || fault.KindOf(err) != fault.Transient {
+			t.Errorf("%v after the switch: %v, %v", left, err, missing)
+		}
+	}
+	clock = time.Now().Add(s.Lag())
+	if err := s.Forget(t.Context(), []dkim.Ref{s1.Ref()}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the file is there for ever")
 	}
 }

@@ -23,6 +23,8 @@ type notes struct {
 type note struct {
 	KeyIDs   []string  `json:"key_ids"`  // that dkimbot put there, or is about to
 	Modified time.Time `json:"modified"` // the latest time of change that the file has had
+	// when the maps were about to lead away from the file; rspamd may read it for a while yet
+	Left time.Time `json:"left,omitzero"`
 }
 
 func (s *Signer) readNotes(beside keyfiles.Place) (*notes, error) {
@@ -53,6 +55,19 @@ func (n *notes) takeOver(file string, held keyfiles.Held) {
 		have.KeyIDs, n.changed = append(have.KeyIDs, held.KeyID), true
 	}
 	n.Files[file] = have
+}
+
+// leave notes that the maps are about to lead away from a file.
+func (n *notes) leave(file string, now time.Time) {
+	have := n.Files[file]
+	have.Left, n.changed = now.UTC(), true
+	n.Files[file] = have
+}
+
+// read reports whether a process of rspamd may still read a file that the maps led away from, for as long as lag.
+func (n *notes) read(file string, now time.Time, lag time.Duration) bool {
+	left := n.Files[file].Left
+	return !left.IsZero() && now.Sub(left).Abs() < lag
 }
 
 // intend notes that a file will get a key, and returns the time of change that it needs: one that rspamd takes for

@@ -14,6 +14,6 @@ func TestPlantedKeyFile(t *testing.T) {
 	planted.Run(t, func(t *testing.T) planted.Subject {
 		d := signertest.NewRspamd(t)
 		s := adapter(d, everyMap)
-		return planted.Subject{Signer: s, Aside: true, Place: func(ref dkim.Ref) string { return filepath.Join(d.KeyDir, fileName(ref.Name)) }}
+		return planted.Subject{Signer: later{s}, Aside: true, Place: func(ref dkim.Ref) string { return filepath.Join(d.KeyDir, fileName(ref.Name)) }}
 	})
 }
