@@ -59,6 +59,15 @@ func (o *Others) KeyFor(ctx context.Context, name dkim.Name, id string) *dkim.Pr
 	return key
 }
 
+// HasKey reports whether the keystore has a private key at a name.
+func (o *Others) HasKey(ctx context.Context, name dkim.Name) bool {
+	if o.keys == nil {
+		return false
+	}
+	key, err := o.keys(ctx, name)
+	return err == nil && key != nil
+}
+
 // Wrote notes how the files were left, so that they are not gone through again while nobody changes them.
 func (o *Others) Wrote(files ...[]byte) {
 	o.mu.Lock()

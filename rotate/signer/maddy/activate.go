@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
 // noTime leaves a file the time at which it is written.
@@ -63,6 +64,9 @@ func (s *Signer) keepOthers(ctx context.Context, f *imported, b *signer.Batch) e
 	if err != nil {
 		return err
 	}
+	if s.keysThere(f.entries, nil) != nil {
+		s.Wrote() // the file may be as it was written, and keys are lost: it is gone through again
+	}
 	_, err = s.TakeAlong(ctx, b, signer.Files{Text: [][]byte{f.was}, Say: func(ref dkim.Ref) bool {
 		e, ok := f.of[ref.Domain]
 		return ok && e.selector == ref.Selector && holds(e.file(ref.Domain), ref.KeyID)
@@ -87,10 +91,10 @@ func (s *Signer) checkCommands() error {
 }
 
 // putInForce has maddy sign with the keys. It touches nothing where maddy can't be asked, since nobody could see what
-// a restart does.
+// a restart does; one that is down, and does not start without the keys, is started with them.
 func (s *Signer) putInForce(ctx context.Context, in *inbox, f *imported, b *signer.Batch) error {
 	before, err := s.signed(ctx, in, b)
-	if err != nil {
+	if err != nil && !(milter.Nobody(err) && s.cantStart()) {
 		return err
 	}
 	placed, err := s.writeKeys(b)
@@ -105,7 +109,7 @@ func (s *Signer) putInForce(ctx context.Context, in *inbox, f *imported, b *sign
 	if !changed && len(s.prove(ctx, in, b, 0)) == 0 {
 		return nil
 	}
-	if err := s.keysThere(f, nil); err != nil {
+	if err := s.keysThere(f.entries, nil); err != nil {
 		return err
 	}
 	if err := s.write(f); err != nil {
@@ -186,5 +190,8 @@ func (s *Signer) putBack(f *imported, failed error) error {
 func (s *Signer) goBack(ctx context.Context, f *imported, failed error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RestartTimeout)
 	defer cancel()
+	if old, err := parse(f.was); err != nil || s.keysThere(old, nil) != nil {
+		return errors.Join(failed, s.restart(ctx)) // with what was there before it would not start
+	}
 	return errors.Join(s.putBack(f, failed), s.restart(ctx))
 }

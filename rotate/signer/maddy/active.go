@@ -13,7 +13,8 @@ import (
 )
 
 // Active asks maddy what it signs each of the domains with, by a message that goes nowhere. A domain that it does not
-// sign is left out. A maddy that does not answer is an error.
+// sign is left out, as all are while it does not run and could not start, since a key file is missing. Any other maddy
+// that does not answer is an error.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	if len(domains) == 0 {
 		return map[string]dkim.Ref{}, nil
@@ -31,9 +32,16 @@ func (s *Signer) active(ctx context.Context, in *inbox, domains []string) (map[s
 	if err != nil {
 		return nil, err
 	}
+	down := false
 	active, failed := in.asked().Active(ctx, domains,
 		func(a milter.Answer) (dkim.Ref, error) { return s.identify(a, of) },
-		func(err error) error { return s.silent(ctx, err) })
+		func(err error) error {
+			down = milter.Nobody(err)
+			return s.silent(ctx, err)
+		})
+	if down && s.cantStart() {
+		return active, nil
+	}
 	return active, signer.Partial(failed, len(domains))
 }
 

@@ -54,14 +54,15 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	for _, k := range next {
 		get[k.Domain] = true
 	}
-	if err := s.look(get); err != nil {
+	gets := func(n dkim.Name) bool { return get[n.Domain] || s.HasKey(ctx, n) }
+	if err := s.look(gets); err != nil {
 		return nil, err
 	}
 	return nil, s.lookAtKeys()
 }
 
-// look refuses a file that could not be used. The domains that get a key are nil where nothing is switched.
-func (s *Signer) look(get map[string]bool) error {
+// look refuses a file that could not be used; gets is as with keysThere.
+func (s *Signer) look(gets func(dkim.Name) bool) error {
 	p, err := s.store.Table(s.cfg.File, keyfiles.Existing)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -74,7 +75,7 @@ func (s *Signer) look(get map[string]bool) error {
 	if err := s.read(f); err != nil {
 		return err
 	}
-	return s.keysThere(f, get)
+	return s.keysThere(f.entries, gets)
 }
 
 // lookAtKeys refuses a directory in which keys could not be kept.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,6 +187,45 @@ func TestMissingKey(t *testing.T) {
 	if got := m.SignsWith(t, "b.example", k...); got != b.Ref() {
 		t.Errorf("b.example is signed with %+v", got)
 	}
+
+	// The keystore has the keys: of the other domain, and of a maddy that is down without them.
+	known := map[string]dkim.Ref{"a.example": next.Ref(), "b.example": b.Ref()}
+	s.KnowOthers(func(context.Context) (map[string]dkim.Ref, error) { return maps.Clone(known), nil })
+	s.KnowKeys(func(_ context.Context, n dkim.Name) (*dkim.PrivateKey, error) {
+		return map[dkim.Name]*dkim.PrivateKey{a.Name: a.Key, b.Name: b.Key, next.Name: next.Key}[n], nil
+	})
+	lose := func() {
+		t.Helper()
+		files, _ := filepath.Glob(filepath.Join(m.KeyDir, "*.key"))
+		for _, file := range files {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	both := func(of dkim.Ref) {
+		t.Helper()
+		if got := m.SignsWith(t, "a.example", k...); got != of {
+			t.Errorf("a.example is signed with %+v", got)
+		}
+		if got := m.SignsWith(t, "b.example", k...); got != b.Ref() {
+			t.Errorf("b.example is signed with %+v", got)
+		}
+	}
+	lose()
+	if _, whichever := s.Screen(t.Context(), []dkim.SigningKey{a}); whichever != nil {
+		t.Errorf("foreseen: %v", whichever)
+	}
+	activate(t, s, a)
+	both(a.Ref())
+	known["a.example"] = a.Ref()
+	m.Stop(t)
+	lose()
+	if active, err := s.Active(t.Context(), []string{"a.example", "b.example"}); err != nil || len(active) > 0 {
+		t.Errorf("down, and can't start: %v, %v", active, err)
+	}
+	activate(t, s, b)
+	both(a.Ref())
 }
 
 // TestOthers guards I6 and I1: a directive of a person in maddy.conf is told before the first switch, with its key where

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
@@ -101,17 +102,14 @@ func (s *Signer) read(f *imported) (err error) {
 	return nil
 }
 
-// keysThere refuses a restart in which maddy would make a key of its own, or would not start. The domains in but get a
-// file before it.
-func (s *Signer) keysThere(f *imported, but map[string]bool) error {
+// keysThere refuses a restart in which maddy would make a key of its own, or would not start. What gets, which may be
+// nil, says of a domain that it gets a file before it.
+func (s *Signer) keysThere(f entries, gets func(dkim.Name) bool) error {
 	for domain, of := range f.of {
-		if but[domain] {
-			continue
-		}
 		path := of.file(domain)
-		data, err := keyfiles.ReadKey(path)
-		if err == nil && keyfiles.KeyIDIn(data) == "" {
-			err = errors.New("it holds no private key")
+		err := holdsKey(path)
+		if err != nil && gets != nil && gets(dkim.Name{Domain: domain, Selector: of.selector}) {
+			continue
 		}
 		if err != nil {
 			return &fault.Error{Kind: fault.Refused, Code: codes.UnloadableLine,
@@ -123,3 +121,16 @@ func (s *Signer) keysThere(f *imported, but map[string]bool) error {
 	}
 	return nil
 }
+
+// holdsKey returns why a file holds no key.
+func holdsKey(path string) error {
+	data, err := keyfiles.ReadKey(path)
+	if err == nil && keyfiles.KeyIDIn(data) == "" {
+		err = errors.New("it holds no private key")
+	}
+	return err
+}
+
+// cantStart reports whether maddy, which does not run, could not start, or would make a key of its own, since a key file
+// is missing.
+func (s *Signer) cantStart() bool { return fault.CodeOf(s.look(nil)) == codes.UnloadableLine }

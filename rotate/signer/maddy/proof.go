@@ -35,13 +35,16 @@ func (s *Signer) signed(ctx context.Context, in *inbox, b *signer.Batch) (map[st
 	return out, nil
 }
 
-// giveBack gives a domain what the file said of it before.
+// giveBack gives a domain what the file said of it before, unless maddy would not start with that.
 func (s *Signer) giveBack(f *imported) (to func(domain string), err error) {
 	old, err := parse(f.was)
 	if err != nil {
 		return nil, s.store.Fault("read "+s.cfg.File, err)
 	}
 	return func(domain string) {
+		if was, ok := old.of[domain]; ok && holdsKey(was.file(domain)) != nil {
+			return
+		}
 		if delete(f.of, domain); old.of[domain].selector != "" {
 			f.of[domain] = old.of[domain]
 		}
