@@ -131,6 +131,6 @@ func holdsKey(path string) error {
 	return err
 }
 
-// cantStart reports whether maddy, which does not run, could not start, or would make a key of its own, since a key file
-// is missing.
+// cantStart reports whether maddy, which does not run, could not start, or would make a key of its own, since a key
+// file is missing.
 func (s *Signer) cantStart() bool { return fault.CodeOf(s.look(nil)) == codes.UnloadableLine }

@@ -90,8 +90,8 @@ func (s *Signer) signing(ctx context.Context, domains []string) (active map[stri
 	})
 }
 
-// pathLost reports whether a map of paths has lost our line for a domain, whose selector is by our line. Where rspamd has
-// no path beside it, nothing is signed without it.
+// pathLost reports whether a map of paths has lost our line for a domain, whose selector is by our line. Where rspamd
+// has no path beside it, nothing is signed without it.
 func (m module) pathLost(domain string) bool {
 	return m.pathMap != "" && m.ours[domain] != "" && m.paths[domain] == ""
 }
@@ -111,8 +111,8 @@ func (s *Signer) signs(domain string, m module) (dkim.Ref, error) {
 	return dkim.Ref{Name: n, KeyID: key.ID()}, err
 }
 
-// clashes returns what says, for a domain, which selectors the maps name now, or why a switch to a selector would not be
-// safe; no selector is any other one.
+// clashes returns what says, for a domain, which selectors the maps name now, or why a switch to a selector would not
+// be safe; no selector is any other one.
 func (s *Signer) clashes(m *maps) func(dkim.Name) (current []string, err error) {
 	return func(n dkim.Name) (current []string, err error) {
 		domain, signed, ours, stays := n.Domain, false, true, true
@@ -140,8 +140,8 @@ func (s *Signer) clashes(m *maps) func(dkim.Name) (current []string, err error) 
 	}
 }
 
-// signsBy reports whether a line of others in a map of paths leads to the key of a selector in force: mail verifies, and
-// would not while one map is read and the other is not yet.
+// signsBy reports whether a line of others in a map of paths leads to the key of a selector in force: mail verifies,
+// and would not while one map is read and the other is not yet.
 func (s *Signer) signsBy(line, domain string, current []string) bool {
 	return line != "" && slices.ContainsFunc(current, func(selector string) bool {
 		n := dkim.Name{Domain: domain, Selector: selector}

@@ -27,8 +27,8 @@
 //
 // Entries that dkimbot did not write are kept (I6): its own have a key_id. The one that a domain is signed
 // with counts as taken over when dkimbot switches away from it; it then gets times and a key_id. Where several entries
-// are valid, or one will be that dkimbot did not write, it refuses by name; a compromised key is left all the same where
-// they have other selectors. Entries of others that are past stay.
+// are valid, or one will be that dkimbot did not write, it refuses by name; a compromised key is left all the same
+// where they have other selectors. Entries of others that are past stay.
 //
 // It may import the leaves, rotate/ports and the packages of rotate/signer. It is handed what reaches Vault.
 package vault
