@@ -115,7 +115,7 @@ func (s *Signer) keysThere(f entries, gets func(dkim.Name) bool) error {
 			return &fault.Error{Kind: fault.Refused, Code: codes.UnloadableLine,
 				What: fmt.Sprintf("restart signer %s, whose %s names key file %s", s.cfg.Name, s.cfg.File, path),
 				Err:  fmt.Errorf("%w; maddy would not start, or make a key that nobody has published", err),
-				Hint: fmt.Sprintf("put the key back, or run 'dkimbot rotate --due', which repairs the domain; where %s was "+
+				Hint: fmt.Sprintf("put the key back, or run 'dkimbot repair', which writes keys of dkimbot's again; where %s was "+
 					"released, write a key of your own in its place in %s", domain, s.cfg.File)}
 		}
 	}
