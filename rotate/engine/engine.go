@@ -234,11 +234,6 @@ func (e *Engine) signer(name string) (*batchedSigner, error) {
 	return nil, observe.UnknownSigner(name)
 }
 
-// lagsOf returns how long after its activation each of the domain's signers has surely changed.
-func lagsOf(r *run) map[string]time.Duration {
-	return observe.Lags(append(rotate.Dismissed(r.st, r.want.Signers), r.want.Signers...), r.engine.Signers)
-}
-
 // claim keeps two calls in this process off one domain: they share an owner, so the lease alone would not.
 func (e *Engine) claim(domain string) error {
 	e.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
@@ -33,7 +34,7 @@ func (r *run) obey(ctx context.Context) error {
 	if h := r.st.OnHold; h != nil && h.KeyID == "" && h.By == "" {
 		h.By = r.engine.Actor
 	}
-	r.st.StillUsed(r.want, r.seen, lagsOf(r), r.engine.Clock.Now())
+	r.st.StillUsed(r.want, r.seen, observe.AllLags(r.st, r.want, r.engine.Signers), r.engine.Clock.Now())
 	for i := range events {
 		events[i].By = r.engine.Actor
 		r.engine.notify(events[i])

@@ -165,7 +165,7 @@ func (r *run) prepare(ctx context.Context) error {
 	for selector, seen := range r.seen.Selectors {
 		passing{r}.glimpsed(selector, seen)
 	}
-	if r.st.Heed(r.want, r.seen, lagsOf(r), r.engine.Clock.Now()) {
+	if r.st.Heed(r.want, r.seen, observe.AllLags(r.st, r.want, r.engine.Signers), r.engine.Clock.Now()) {
 		if err := r.save(ctx, r.drainBegun()...); err != nil {
 			return err
 		}

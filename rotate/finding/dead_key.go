@@ -7,13 +7,31 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
-// DeadKey says that signers of a domain sign with the key of a selector that was revoked; all: these are all signers.
-func DeadKey(domain, selector string, signers []string, all bool) *Finding {
-	mail := fmt.Sprintf("mail of %s through %s fails", domain, strings.Join(signers, ", "))
-	if all {
-		mail = fmt.Sprintf("all mail of %s fails", domain)
+// DeadKey says that signers of a domain sign with the key of a selector that was revoked; nil for none. all: these are
+// all signers. Of one that is not heard it is not known whether it still does: it was switched to that key last.
+func DeadKey(domain, selector string, signers []string, all bool, heard func(signer string) bool) *Finding {
+	if len(signers) == 0 {
+		return nil
 	}
-	return &Finding{Code: codes.MailFails, Selector: selector, Asks: true,
-		Message: mail + " now: it is signed with " + selector + ", whose key was revoked",
-		Repair:  "signers leave that key by themselves as soon as they can be given another one; see what keeps them from it"}
+	var sure, unheard, says []string
+	for _, name := range signers {
+		if heard(name) {
+			sure = append(sure, name)
+		} else {
+			unheard = append(unheard, name)
+		}
+	}
+	switch {
+	case all && len(unheard) == 0:
+		says = append(says, fmt.Sprintf("all mail of %s fails now: it is signed with %s, whose key was revoked", domain, selector))
+	case len(sure) > 0:
+		says = append(says, fmt.Sprintf("mail of %s through %s fails now: it is signed with %s, whose key was revoked", domain,
+			strings.Join(sure, ", "), selector))
+	}
+	if len(unheard) > 0 {
+		says = append(says, fmt.Sprintf("mail of %s through %s may fail now: it is not known what signs it, and %s, whose key "+
+			"was revoked, did last", domain, strings.Join(unheard, ", "), selector))
+	}
+	return &Finding{Code: codes.MailFails, Selector: selector, Asks: true, Message: strings.Join(says, "; "),
+		Repair: "signers leave that key by themselves as soon as they can be given another one; see what keeps them from it"}
 }

@@ -65,10 +65,8 @@ func MailFails(st rotate.State, seen rotate.Observation, signers []string, selec
 		})
 	}
 	on := slices.DeleteFunc(slices.Clone(signers), func(name string) bool { return !uses(name) })
-	if len(on) == 0 {
-		return nil
-	}
-	return finding.DeadKey(st.Domain, selector, on, len(on) == len(signers))
+	return finding.DeadKey(st.Domain, selector, on, len(on) == len(signers),
+		func(name string) bool { return seen.Signers[name].Err == nil })
 }
 
 // SafeBefore reports whether a signer says that it signs with a selector that the domain had earlier, as after a move

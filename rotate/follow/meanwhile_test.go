@@ -49,7 +49,8 @@ func TestDeadKeyLeftBehind(t *testing.T) {
 		"it uses it":            {func(*rotate.State) {}, use, "mail of " + ready().Domain + " through mx1 fails now: it is signed with s1, whose key was revoked"},
 		"it signs with nothing": {func(*rotate.State) {}, rotate.SignerSeen{}, ""},
 		"it is silent": {func(st *rotate.State) { st.Former = rotate.Formers(nil).Uses("mx1", "s1") }, silent,
-			"mail of " + ready().Domain + " through mx1 fails now: it is signed with s1, whose key was revoked"},
+			"mail of " + ready().Domain + " through mx1 may fail now: it is not known what signs it, and s1, whose key was " +
+				"revoked, did last"},
 		"it is silent, and had left": {func(st *rotate.State) {
 			st.Former = rotate.Formers{{Selector: "s1", Signer: "mx1", Until: then}}
 		}, silent, ""},

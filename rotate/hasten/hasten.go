@@ -28,11 +28,11 @@ func Switches(ctx context.Context, j *health.Judge, s rotate.Step, signers map[s
 		h, can := signers[name].(ports.Hastener)
 		c := j.Have.Signers[name]
 		key := dkim.Ref{Name: dkim.Name{Domain: j.Want.Name, Selector: c.Selector}, KeyID: c.KeyID}
-		soon := j.Now.Add(ports.LagOf(signers[name], true))
-		if can && soon.Before(c.At) && h.Hasten(ctx, []dkim.Ref{key}) == nil {
-			c.At = soon
-			j.Have.Signers[name] = c
+		if !can || !j.Now.Add(h.HurriedLag()).Before(c.At) || h.Hasten(ctx, []dkim.Ref{key}) != nil {
+			continue
 		}
+		c.At = j.Now.Add(h.HurriedLag())
+		j.Have.Signers[name] = c
 	}
 }
 

@@ -17,11 +17,9 @@ func MailFails(h *Check) *finding.Finding {
 		return nil
 	}
 	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
-	if len(on) == 0 {
-		return nil
-	}
-	f := finding.DeadKey(h.Want.Name, s, on, len(on) == len(h.Want.Signers))
-	if still := shown.Still(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" {
+	f := finding.DeadKey(h.Want.Name, s, on, len(on) == len(h.Want.Signers),
+		func(name string) bool { return h.Seen.Signers[name].Err == nil })
+	if still := shown.Still(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" && f != nil {
 		f.Message += ", except where receivers ask " + still + ", which shows the key as before"
 	}
 	return f

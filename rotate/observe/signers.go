@@ -76,6 +76,11 @@ func Traits[S ports.SignerReader](seen *rotate.Observation, names []string, sign
 	}
 }
 
+// AllLags returns Lags of all signers of a domain, also those that are no longer listed.
+func AllLags[S ports.SignerReader](st rotate.State, want rotate.Domain, signers map[string]S) map[string]time.Duration {
+	return Lags(append(rotate.Dismissed(st, want.Signers), want.Signers...), signers)
+}
+
 // Lags returns how long after its switch each of the named signers has surely changed, where it says so.
 func Lags[S ports.SignerReader](names []string, signers map[string]S) map[string]time.Duration {
 	lags := map[string]time.Duration{}

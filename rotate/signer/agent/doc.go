@@ -31,7 +31,7 @@
 //   - A wish can wait for days. The agent takes up the newest one when it comes back, and nothing in between. One that
 //     is older than one it had, as from a Vault that was restored, changes nothing: what signs is reported, and the
 //     coordinator's next wish has a higher number than both (I7).
-//   - What somebody wrote over a wish, and is none, counts as none: what is reported is told as it is, and the
+//   - What somebody wrote over a wish, and is none, counts as none: what is reported is returned, and the
 //     coordinator's next wish takes its place.
 //   - The agent does once what it is asked for, until that is in effect. What is changed on its host afterwards it
 //     reports; the coordinator asks again, or not, as where the domain was released (I6).
