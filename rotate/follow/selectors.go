@@ -41,9 +41,7 @@ func Moved(st rotate.State, p rotate.Policy, signers []string) rotate.State {
 			delete(earlier, name)
 		}
 	}
-	if fresh.Phase == rotate.Bootstrapping {
-		fresh.Knows(p.Selectors)
-	}
+	fresh.Knows(p.Selectors) // also where no key is made yet: that is where it was told to move to
 	return fresh
 }
 
@@ -123,16 +121,26 @@ func Unused(st rotate.State, selector string) bool {
 		!slices.ContainsFunc(st.Former, func(f rotate.Former) bool { return f.Selector == selector })
 }
 
-// Misnamed refuses to begin at selectors from which the domain is just moving away: signers use the keys there.
+// Misnamed refuses to begin a move at other selectors than it was ordered for: at those from which the domain is just
+// moving away, whose keys signers use, or at others that nobody has ordered it to.
 func Misnamed(want rotate.Domain, have rotate.State) error {
-	named := want.Policy.Selectors[:]
+	named, to := want.Policy.Selectors[:], SelectorPair(have)
 	left := func(s string) bool { return slices.Contains(have.Origin.Pair[:], s) }
-	if have.Phase != rotate.New || !Moving(have) || !slices.ContainsFunc(named, left) {
+	unordered := func(s string) bool { return len(have.Selectors) == 2 && !slices.Contains(to[:], s) }
+	if have.Phase != rotate.New || !Moving(have) || !slices.ContainsFunc(named, left) &&
+		!slices.ContainsFunc(named, unordered) {
 		return nil
 	}
-	return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over from the selectors %s, and its policy names %s",
-		want.Name, strings.Join(have.Origin.Pair[:], " and "), strings.Join(named, " and ")),
-		"'dkimbot rollback --domain "+want.Name+"' cancels the move; or put the new selectors back into its policy")
+	moves, back := "", "the new selectors"
+	if len(have.Selectors) == 2 {
+		moves, back = " to "+strings.Join(to[:], " and "), fmt.Sprintf("'selectors: [%s]'", strings.Join(to[:], ", "))
+	}
+	hint := "'dkimbot rollback --domain " + want.Name + "' cancels the move; or put " + back + " back into its policy"
+	if !slices.ContainsFunc(named, left) {
+		hint += "; or move it to those that are named: 'dkimbot rotate --domain " + want.Name + " --change-selectors'"
+	}
+	return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over from the selectors %s%s, and its policy names %s",
+		want.Name, strings.Join(have.Origin.Pair[:], " and "), moves, strings.Join(named, " and ")), hint)
 }
 
 // SelectorPair returns the two selectors of the state, in the order of their names.

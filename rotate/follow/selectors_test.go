@@ -47,8 +47,8 @@ func TestMovedToANameOfBefore(t *testing.T) {
 		target string
 		has    []string
 	}{
-		"another name":  {nil, rotate.New, "", nil},
-		"without a key": {&rotate.Selector{Past: []string{"0"}}, rotate.New, "", []string{"a"}},
+		"another name":  {nil, rotate.New, "", []string{"a", "b"}},
+		"without a key": {&rotate.Selector{Past: []string{"0"}}, rotate.New, "", []string{"a", "b"}},
 		"with its key":  {&rotate.Selector{Key: public("0")}, rotate.Bootstrapping, "a", []string{"a", "b"}},
 	} {
 		st := ready()
@@ -210,11 +210,14 @@ func TestUnused(t *testing.T) {
 	}
 }
 
-// TestMisnamed: a policy that names what the domain is just moving away from is refused before anything is made there.
+// TestMisnamed: a policy that names what the domain is just moving away from is refused before anything is made there, and
+// so are selectors to which nobody has ordered it to move.
 func TestMisnamed(t *testing.T) {
 	started := moving()
 	begun := moving()
 	begun.Phase = rotate.New
+	unnamed := moving() // as an older version left it
+	unnamed.Phase, unnamed.Selectors = rotate.New, nil
 	stays := ready()
 	stays.Phase, stays.Origin = rotate.New, &rotate.Origin{Pair: [2]string{"s1", "s2"}}
 	for title, c := range map[string]struct {
@@ -223,7 +226,11 @@ func TestMisnamed(t *testing.T) {
 		refused bool
 	}{
 		"one of them":          {begun, [2]string{"a", "s2"}, true},
-		"others":               {begun, [2]string{"c", "d"}, false},
+		"those of the order":   {begun, [2]string{"a", "b"}, false},
+		"others":               {begun, [2]string{"c", "d"}, true},
+		"one other":            {begun, [2]string{"a", "d"}, true},
+		"nobody knows which":   {unnamed, [2]string{"c", "d"}, false},
+		"one, as far as known": {unnamed, [2]string{"a", "s2"}, true},
 		"keys are made by now": {started, [2]string{"a", "s2"}, false},
 		"no way leads back":    {stays, [2]string{"a", "s2"}, false},
 	} {
