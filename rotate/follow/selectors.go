@@ -41,7 +41,7 @@ func Moved(st rotate.State, p rotate.Policy, signers []string) rotate.State {
 			delete(earlier, name)
 		}
 	}
-	fresh.Knows(p.Selectors) // also where no key is made yet: that is where it was told to move to
+	fresh.Knows(p.Selectors) // also where no key is made yet: the order says where to move
 	return fresh
 }
 
