@@ -38,11 +38,11 @@ type Observation struct {
 	Fetchers  map[string]bool          // signers that fetch private keys themselves
 	Probed    map[string]bool          // signers whose mail is looked at: they have left a key when mail proved it
 	Lags      map[string]time.Duration // how long after a hurried switch a signer has surely changed
+	Lingers   map[string]bool          // signers that may need a key's file until a switch is surely in effect
 	Unmixed   map[string]bool          // signers that sign with RSA keys, or Ed25519 keys, and not with either in turn
 }
 
-// Destroyed notes that a private key is gone since the keystore was asked. The one whose place a fresh one was to take
-// is there as before.
+// Destroyed notes that a private key is gone since the keystore was asked; the one before a fresh one is there still.
 func (o Observation) Destroyed(selector, keyID string) {
 	if seen := o.Selectors[selector]; seen.KeyID == keyID {
 		seen.KeyID, seen.Kept = "", seen.Kept || seen.OldKept

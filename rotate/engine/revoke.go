@@ -12,8 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
-// revoke empties the p= of a key's record. It does not wait until that shows: a
-// record that stands there again is revoked again.
+// revoke empties the p= of a key's record, and does not wait until that shows: one that comes back is revoked again.
 func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	sel := rotate.SelectorAt(r.st, s.Selector)
 	if sel == nil || sel.Key == nil || sel.Key.Leaked.IsZero() && r.st.Released == nil {

@@ -173,8 +173,7 @@ func (r *run) prepare(ctx context.Context) error {
 	return r.obey(ctx)
 }
 
-// stopped ends a run that has nothing left to do now. It returns what keeps dkimbot from doing all that
-// should be done, nil for nothing.
+// stopped ends a run that has nothing left to do now, and returns what keeps it from doing all; nil for nothing.
 func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:

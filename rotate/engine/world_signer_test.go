@@ -25,6 +25,7 @@ type host struct {
 	alone   bool             // it fetches private keys itself
 	silent  bool             // it does not answer
 	unmixed bool             // it signs with one algorithm, whatever the key is
+	lingers bool             // its processes need a key's file until lag is over
 	stuck   error            // what it refuses a switch with
 	refuses map[string]error // what a switch to a selector would be refused with
 	lag     time.Duration
@@ -216,6 +217,9 @@ type agent struct {
 func (a agent) Lag() time.Duration { return a.h.lag }
 
 func (a agent) Fetches() bool { return a.h.alone }
+
+// Lingers implements ports.Lingerer.
+func (a agent) Lingers() bool { return a.h.lingers }
 
 func (a agent) Unmixed() bool { return a.h.unmixed }
 

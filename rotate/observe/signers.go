@@ -61,7 +61,7 @@ func UnknownSigner(name string) error {
 // Traits notes in an observation what the named signers are like, whatever they sign with now.
 func Traits[S ports.SignerReader](seen *rotate.Observation, names []string, signers map[string]S) {
 	seen.Fetchers, seen.Unmixed, seen.Probed = map[string]bool{}, map[string]bool{}, map[string]bool{}
-	seen.Lags = map[string]time.Duration{}
+	seen.Lags, seen.Lingers = map[string]time.Duration{}, map[string]bool{}
 	for _, name := range names {
 		s := any(signers[name])
 		if signer, ok := s.(ports.Signer); ok {
@@ -69,6 +69,8 @@ func Traits[S ports.SignerReader](seen *rotate.Observation, names []string, sign
 		}
 		fetcher, ok := s.(ports.Fetcher)
 		seen.Fetchers[name] = ok && fetcher.Fetches()
+		lingerer, ok := s.(ports.Lingerer)
+		seen.Lingers[name] = ok && lingerer.Lingers()
 		unmixed, ok := s.(ports.Unmixed)
 		seen.Unmixed[name] = ok && unmixed.Unmixed()
 		prober, ok := s.(ports.Prober)

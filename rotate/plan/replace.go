@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 )
 
 // The fourth step of the scheme: the drained selector gets a fresh key, and the old one is destroyed.
@@ -67,12 +68,11 @@ func (d *draft) destroyReplaced(s string, r rotate.Retired) {
 
 func (d *draft) destroy(duty rotate.Duty, s string, r rotate.Retired, from time.Time, why rotate.Reason) {
 	d.step(rotate.Step{Kind: rotate.Destroy, Duty: duty, Selector: s,
-		Target: fmt.Sprintf("keystore, %s version %d", d.Name(s), r.Version), NotBefore: from, Reason: why,
+		Target: fmt.Sprintf("keystore, %s version %d", d.Name(s), r.Version), NotBefore: hasten.Kept(&d.Judge, s, from), Reason: why,
 		From: rotate.Side{KeyID: r.KeyID}})
 }
 
-// destroyDropped plans to destroy private keys that were made and given up before they were used. Nothing
-// waits for it.
+// destroyDropped plans to destroy private keys that were given up before they were used. Nothing waits for it.
 func (p *planner) destroyDropped() {
 	for _, s := range p.Want.Policy.Selectors {
 		for _, r := range p.Have.Selector(s).Retired {

@@ -105,6 +105,11 @@ type Fetcher interface {
 	Fetches() bool
 }
 
+// Lingerer is implemented by signers whose processes may need a key's file for as long as Lag after a switch.
+type Lingerer interface {
+	Lingers() bool
+}
+
 // Unmixed is implemented by signers that sign with one algorithm, whatever the key is: RSA keys, or Ed25519 keys.
 type Unmixed interface {
 	Unmixed() bool

@@ -64,6 +64,12 @@ func (w Wrapped) Fetches() bool {
 	return ok && f.Fetches()
 }
 
+// Lingers implements Lingerer.
+func (w Wrapped) Lingers() bool {
+	l, ok := w.Signer.(Lingerer)
+	return ok && l.Lingers()
+}
+
 // Unmixed implements Unmixed.
 func (w Wrapped) Unmixed() bool {
 	u, ok := w.Signer.(Unmixed)

@@ -38,6 +38,7 @@ func TestWrappedLosesNoAbility(t *testing.T) {
 		_ Fetcher    = Wrapped{}
 		_ Hastener   = Wrapped{}
 		_ Withdrawer = Wrapped{}
+		_ Lingerer   = Wrapped{}
 		_ Unmixed    = Wrapped{}
 		_ Screener   = Wrapped{}
 		_ Several    = Wrapped{}
