@@ -6,10 +6,10 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
-	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/shown"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // revoke empties the p= of a key's record, and does not wait until that shows: one that comes back is revoked again.
@@ -37,7 +37,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 			return err
 		}
 	}
-	why := hasten.RevokeReason(p, s.Selector, "now")
+	why := wayout.RevokeReason(p, s.Selector, "now")
 	sel.Revoking(r.want.Policy.TTL)
 	key := sel.Key
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID,

@@ -277,7 +277,7 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		if old.KeyID != s.From.KeyID {
 			continue
 		}
-		if j := r.judge(); hasten.Kept(j, s.Selector, j.Now).After(j.Now) {
+		if j := r.judge(); wayout.Kept(j, s.Selector, j.Now).After(j.Now) {
 			return needless("a process of a signer may need the key's file until the switch is surely in effect")
 		}
 		if err := r.stillUnused(ctx, s.Selector, old.KeyID, "destroy the private key"); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/ports"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // later is a signer whose switches are yet to come.
@@ -58,7 +59,7 @@ func TestSwitches(t *testing.T) {
 	}
 	says := func(words string) {
 		t.Helper()
-		if why := hasten.RevokeReason(j, from, "now").Message; !strings.Contains(why, words) {
+		if why := wayout.RevokeReason(j, from, "now").Message; !strings.Contains(why, words) {
 			t.Errorf("%s\nwant: %s", why, words)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
-	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/shown"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
@@ -215,7 +214,7 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 	before := strings.Join(seen.Sight.Values, " | ")
 	d.step(rotate.Step{Kind: rotate.Revoke, Duty: duty, Selector: s,
 		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Through()), NotBefore: from,
-		Reason: hasten.RevokeReason(&d.Judge, s, "then"),
+		Reason: wayout.RevokeReason(&d.Judge, s, "then"),
 		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)},
 		To: rotate.Side{Record: dkim.RevokedRecord(sel.Key.Record)}, TTL: d.Want.Policy.TTL})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/hasten"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // The fourth step of the scheme: the drained selector gets a fresh key, and the old one is destroyed.
@@ -68,7 +68,7 @@ func (d *draft) destroyReplaced(s string, r rotate.Retired) {
 
 func (d *draft) destroy(duty rotate.Duty, s string, r rotate.Retired, from time.Time, why rotate.Reason) {
 	d.step(rotate.Step{Kind: rotate.Destroy, Duty: duty, Selector: s,
-		Target: fmt.Sprintf("keystore, %s version %d", d.Name(s), r.Version), NotBefore: hasten.Kept(&d.Judge, s, from), Reason: why,
+		Target: fmt.Sprintf("keystore, %s version %d", d.Name(s), r.Version), NotBefore: wayout.Kept(&d.Judge, s, from), Reason: why,
 		From: rotate.Side{KeyID: r.KeyID}})
 }
 

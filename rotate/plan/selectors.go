@@ -13,9 +13,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
-	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/shown"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // A domain whose policy names other selectors moves over to them as a new domain does: keys are made and published
@@ -63,7 +63,7 @@ func revokeLeft(p *planner, now bool) {
 			continue
 		}
 		p.step(rotate.Step{Kind: rotate.Revoke, Duty: rotate.Revocation, Selector: s,
-			Target: fmt.Sprintf("%s TXT, through %s", p.Name(s), p.Want.Through()), Reason: hasten.RevokeReason(&p.Judge, s, "then"),
+			Target: fmt.Sprintf("%s TXT, through %s", p.Name(s), p.Want.Through()), Reason: wayout.RevokeReason(&p.Judge, s, "then"),
 			From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)},
 			To:   rotate.Side{Record: dkim.RevokedRecord(key.Record)}, TTL: p.Want.Policy.TTL})
 	}
