@@ -57,6 +57,9 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 		if slices.Contains(origin.Pair[:], name) {
 			continue // the policy named it again, and nothing was made there
 		}
+		if i := st.Intent; gone[name].Untouched() && (i == nil || i.Selector != name) {
+			continue // nothing was made there
+		}
 		kept := gone[name].Remainder()
 		if i := st.Intent; i != nil && i.Kind == rotate.StoreKey && i.Selector == name { // it may be there, unheard
 			kept.Retired = append(kept.Retired, rotate.Retired{KeyID: i.KeyID, Version: i.Version + 1})

@@ -252,3 +252,16 @@ func TestMovedBackAfterUse(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestMovedBackBeforeAnythingWasMade: a move that is given up before a key was made leaves nothing behind at the names that
+// it was to lead to, unless one was being stored.
+func TestMovedBackBeforeAnythingWasMade(t *testing.T) {
+	st := rotate.CopyState(follow.Moved(ready(), names, listed))
+	if back := follow.MovedBack(st, listed, then); len(back.Earlier) > 0 || len(back.Selectors) != 2 {
+		t.Errorf("it keeps %q beside %d", back.Earlier.Names(), len(back.Selectors))
+	}
+	st.Intent = &rotate.Intent{Kind: rotate.StoreKey, Selector: "a", KeyID: "x"}
+	if back := follow.MovedBack(st, listed, then); len(back.Earlier) != 1 || len(back.Earlier["a"].Retired) != 1 {
+		t.Errorf("a key was being stored at a, and it keeps %q", back.Earlier.Names())
+	}
+}
