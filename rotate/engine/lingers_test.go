@@ -10,8 +10,8 @@ import (
 )
 
 // TestFilesAreKeptForALag: a compromised key that signers have left is revoked at once. Its file stays with a signer
-// whose processes need it until the switch is surely in effect, without which their mail would be unsigned (I1); that is no
-// failure, is what comes next, and is done then.
+// whose processes need it until the switch is surely in effect, without which their mail would be unsigned (I1); that
+// is no failure, is what comes next, and is done then.
 func TestFilesAreKeptForALag(t *testing.T) {
 	for lingers, destroyed := range map[bool]bool{false: true, true: false} {
 		w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")

@@ -179,8 +179,8 @@ var arrows = map[string][]string{
 	"rotate/accounts":          {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
 	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar",
 		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/follow", "rotate/forecast", "rotate/foresight",
-		"rotate/hasten", "rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order", "rotate/plan", "rotate/ports",
-		"rotate/preflight", "rotate/quota", "rotate/shown", "rotate/wayout"},
+		"rotate/hasten", "rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order",
+		"rotate/plan", "rotate/ports", "rotate/preflight", "rotate/quota", "rotate/shown", "rotate/wayout"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {

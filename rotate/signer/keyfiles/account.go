@@ -103,7 +103,11 @@ func (a Account) CheckReads(p Place, program, effect string) error {
 			return err
 		}
 		if !a.may(0o1, info.Mode(), OwnerOf(info)) {
-			return refuse(d, "entered", a.letIn(d, "x", OwnerOf(info).GID))
+			hint := a.letIn(d, "x", OwnerOf(info).GID)
+			if d != p.Path() && !a.in(OwnerOf(info).GID) { // it is not the table's: its owner and group may matter to others
+				hint = "run: chmod o+x " + d
+			}
+			return refuse(d, "entered", hint)
 		}
 	}
 	info, ok, err := p.There()
@@ -113,12 +117,15 @@ func (a Account) CheckReads(p Place, program, effect string) error {
 	return err
 }
 
+// in reports whether the user is in a group.
+func (a Account) in(gid int) bool { return slices.Contains(a.groups, strconv.Itoa(gid)) }
+
 // letIn says how the user, and nobody else who is not meant, gets a right to a file or directory of that group: what
 // stands there may hold private keys or passwords (I9).
 func (a Account) letIn(path, right string, gid int) string {
 	own, known := a.Group()
 	switch {
-	case slices.Contains(a.groups, strconv.Itoa(gid)):
+	case a.in(gid):
 		return fmt.Sprintf("run: chmod g+%s %s", right, path)
 	case known && othersInGroup(own, a) == "":
 		return fmt.Sprintf("run: chgrp %s %s && chmod g+%s %[2]s", GroupName(own), path, right)

@@ -14,7 +14,7 @@ import (
 // file may hold private keys.
 func TestLetIn(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root gives files away")
+		t.Fatalf("%s gives files to other users and needs root; leave it out with -skip %s", t.Name(), t.Name())
 	}
 	for _, tc := range []struct {
 		name      string
@@ -69,5 +69,44 @@ func TestLetIn(t *testing.T) {
 				t.Errorf("everybody may use it: %v, %v", info.Mode(), err)
 			}
 		})
+	}
+}
+
+// TestLetPass: a directory above the table's own keeps its owner and group, which may matter to others: the hint lets the
+// daemon's user pass, no more.
+func TestLetPass(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatalf("%s gives files to other users and needs root; leave it out with -skip %s", t.Name(), t.Name())
+	}
+	above := t.TempDir()
+	for _, up := range []string{above, filepath.Dir(above)} {
+		if err := os.Chmod(up, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shared, dir := filepath.Join(above, "shared"), filepath.Join(above, "shared", "config")
+	path := filepath.Join(dir, "smtp.json")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("PRIVATE"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(shared, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for gid, want := range map[int]string{0: "run: chmod o+x " + shared + "; ", 1: "run: chmod g+x " + shared + "; "} {
+		if err := os.Chown(shared, 0, gid); err != nil {
+			t.Fatal(err)
+		}
+		p, err := (&Store{Signer: "mx", Program: "Haraka", Path: dir}).Table(path, Existing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = LookUp(1).CheckReads(p, "Haraka", "it would start without keys")
+		p.Dir.Close()
+		if hint := fault.HintOf(err); !strings.HasPrefix(hint, want) {
+			t.Errorf("group %d: %v; hint: %s", gid, err, hint)
+		}
 	}
 }

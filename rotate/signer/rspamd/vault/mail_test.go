@@ -55,7 +55,7 @@ func seenInMail(t *testing.T, d *signertest.Rspamd, s *Signer) {
 	activate(t, s, signertest.At("a.example", "e1", small))
 	a, arc := d.Mail(t, "a.example")
 	if len(a.Signatures) != 1 || a.Signatures[0].Verify(small) != nil || len(arc) > 0 {
-		t.Errorf("Ed25519: %v, ARC %q", a, arc)
+		t.Errorf("Ed25519: %v, ARC %q\n%s", a, arc, d.Said())
 	}
 }
 
