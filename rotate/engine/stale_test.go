@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -230,6 +231,23 @@ func TestOldKeystore(t *testing.T) {
 				t.Fatal(res.Err)
 			}
 			w.checkReady(d, "")
+			w.keys = old // and the newer ones are lost for good
+			if res = w.settle(d); !strings.Contains(fault.HintOf(res.Err), "--change-selectors") {
+				t.Errorf("no hint names the way out: %v", res.Err)
+			}
+			d = elsewhere(d)
+			for range 3 { // asked for three times: once begun, the move is carried on
+				if err := w.order(d, rotate.ChangeSelectors{}).Err; err != nil {
+					t.Fatal(err)
+				}
+				if w.state(d.Name).Phase == rotate.Ready {
+					break
+				}
+				w.pass(time.Hour)
+			}
+			if !w.well(d) || w.state(d.Name).Phase != rotate.Ready {
+				t.Errorf("mail verifies: %t; phase %s", w.well(d), w.state(d.Name).Phase)
+			}
 		})
 	}
 }

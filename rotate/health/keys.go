@@ -68,9 +68,9 @@ func (v *view) LostKeystore(s string) error {
 			"dkimbot makes and destroys no key of the domain until then" + beginAgain(v.Want.Name)}
 }
 
-// beginAgain names the way out where all private keys are lost for good: other selectors, at which keys are made.
+// beginAgain names the way out where private keys are lost for good: other selectors, at which keys are made.
 func beginAgain(domain string) string {
-	return ". If the keys are lost for good, name two other selectors in the domain's policy, and run: " +
+	return ". If those keys are lost for good, name two other selectors in the domain's policy, and run: " +
 		"'dkimbot rotate --domain " + domain + " --change-selectors'"
 }
 

@@ -86,5 +86,5 @@ func (v *view) WrongKeystore(s string) error {
 // NewerKeystore is the hint where the keystore is older than the state.
 func (v *view) NewerKeystore() string {
 	return "the keystore is an older copy: restore a newer copy, as new as the state, or correct keystore.path if that is " +
-		"wrong; until then, 'dkimbot status --domain " + v.Want.Name + "' shows what dkimbot still does"
+		"wrong; until then, 'dkimbot status --domain " + v.Want.Name + "' shows what dkimbot still does" + beginAgain(v.Want.Name)
 }

@@ -23,7 +23,10 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 	if slices.Equal(follow.OriginOf(p.Have), named) {
 		return goBackIfShown(p, st)
 	}
-	if follow.Moving(p.Have) && !p.KnowsSelectors() {
+	if follow.Moving(p.Have) {
+		if p.KnowsSelectors() { // asked for once more: the move is carried on
+			return nil, nil
+		}
 		return moveElsewhere(p, st)
 	}
 	if err := p.unmanaged("change the selectors of " + p.Want.Name); err != nil &&
@@ -31,8 +34,9 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 		return nil, err
 	}
 	if p.KnowsSelectors() {
-		return nil, fault.Refuse(codes.SelectorsKept, what+": it has them already",
-			"write the new ones into its policy first (selectors: [...]), and name no other domain with the same policy by mistake")
+		return nil, fault.Refuse(codes.SelectorsKept, what+": it has them already", "if it is to have these, nothing is "+
+			"left to do; for others, write them into its policy first (selectors: [...]), and name no other domain "+
+			"with the same policy by mistake")
 	}
 	if !p.mayMove() {
 		return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("%s: it is %s, and mail may still need both of its keys", what,

@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +32,6 @@ func TestChangeSelectors(t *testing.T) {
 	}{
 		"at rest":              {named(plantest.Ready(), "a", "b"), ""},
 		"it has them":          {plantest.Ready(), codes.SelectorsKept},
-		"it has them, moving":  {moving("s1"), codes.NotManaged},
 		"new":                  {plantest.New(), codes.NotManaged},
 		"new, with others":     {named(plantest.New(), "a", "b"), codes.NotManaged},
 		"being set up":         {plantest.Bootstrapping(), codes.NotManaged},
@@ -61,6 +61,15 @@ func TestChangeSelectors(t *testing.T) {
 		if (len(events) == 1) != (err == nil) || err == nil && (st.Origin == nil || st.Selectors["s1"] != nil) {
 			t.Errorf("%s: %v, from %+v", title, events, st.Origin)
 		}
+	}
+}
+
+// TestMoveAskedForTwice: the order to move, given once more while the move is under way, changes nothing of it.
+func TestMoveAskedForTwice(t *testing.T) {
+	s := moving("s1")
+	st, events, err := ordered(s, rotate.ChangeSelectors{})
+	if err != nil || len(events) != 0 || !reflect.DeepEqual(st, s.Have) {
+		t.Errorf("%v, %v; %+v", events, err, st)
 	}
 }
 
