@@ -54,6 +54,7 @@ func (o Observation) Destroyed(selector, keyID string) {
 type RecordSeen struct {
 	Sight Sight
 	Err   error
+	Lost  bool // while the domain moves: the keystore says that it does not hold the key
 }
 
 // SelectorSeen is what DNS and the keystore showed for a selector.

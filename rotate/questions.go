@@ -12,8 +12,7 @@ func (st State) Leaked(selector string) bool {
 	return key != nil && !key.Leaked.IsZero()
 }
 
-// Relied reports whether a signer of the domain may sign with the selector's key, as
-// far as is known.
+// Relied reports whether a signer of the domain may sign with the selector's key, as far as is known.
 func (st State) Relied(selector string) bool {
 	for _, c := range st.Signers {
 		if !c.Left && (c.Selector == selector || c.Unsure) {

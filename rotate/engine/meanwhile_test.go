@@ -64,6 +64,30 @@ func TestMoveServesHosts(t *testing.T) {
 	}
 }
 
+// TestMoveBesideALostKey: while a domain moves and the keystore has lost the key that signs meanwhile, no step is planned
+// that must fail for it: the run waits for the new keys, and a host that was built again is given the first of them (I1).
+func TestMoveBesideALostKey(t *testing.T) {
+	for title, lose := range map[string]func(*world, wish){
+		"lost":        func(w *world, d wish) { keyLostAt(w, d, "s1") },
+		"and another": func(w *world, d wish) { keyLostAt(w, d, "s1"); foreignSecretAt(w, d, "s1") },
+	} {
+		w, d := movingWorld(t, nil)
+		lose(w, d)
+		w.hosts["mx1"].leave(d.Name)
+		w.pass(time.Minute)
+		res := w.engine().Advance(t.Context(), d)
+		says := repairs(res.State)
+		if res.Err != nil || !strings.Contains(says, "restore that key from a backup") {
+			t.Errorf("%s: %v; %s", title, res.Err, says)
+		}
+		for range 3 {
+			w.pass(negative)
+			w.soon(d)
+		}
+		w.checkReady(d, "a")
+	}
+}
+
 // TestMoveServesHostsCrash: so they are wherever the process is killed meanwhile (I7): what a signer may use is noted
 // before it is given it, also where it is never heard again.
 func TestMoveServesHostsCrash(t *testing.T) {

@@ -30,10 +30,22 @@ func Unserved(st rotate.State, seen rotate.Observation, signer string) *finding.
 	if s == "" || !looked || says.Err != nil || says.Ref.Selector != "" || joined(st, seen) {
 		return nil
 	}
-	return &finding.Finding{Code: codes.SignerEmpty, Signer: signer,
+	f := &finding.Finding{Code: codes.SignerEmpty, Signer: signer,
 		Message: fmt.Sprintf("signer %s does not sign for %s, as one that is new or was built again; "+
 			"its mail leaves unsigned or is turned away", signer, st.Domain),
 		Repair: "it is given the key of " + s + " by itself, as soon as DNS shows that and the signer can be changed"}
+	if OutOfReach(seen, signer, s) {
+		f.Message += "; the private key of " + s + " is missing from the keystore"
+		f.Asks, f.Repair = true, "restore that key from a backup of the keystore; else the signer is given the first of the "+
+			"new keys by itself, as soon as every resolver can know its record"
+	}
+	return f
+}
+
+// OutOfReach reports whether a signer can't be given the key that the others use meanwhile, because the keystore does
+// not hold it any more.
+func OutOfReach(seen rotate.Observation, signer, selector string) bool {
+	return seen.Left[selector].Lost && !seen.Fetchers[signer]
 }
 
 // joined reports whether a signer signs with a new key that others can be given, too.

@@ -2,6 +2,7 @@ package follow_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,21 @@ func TestUnserved(t *testing.T) {
 		seen := rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": c.says}}
 		if f := follow.Unserved(st, seen, "mx1"); (f != nil) != c.want {
 			t.Errorf("%s: %+v", title, f)
+		}
+	}
+}
+
+// TestLostMeanwhile: what a signer waits for is said where the keystore has lost the key that the others use meanwhile; one
+// that fetches the key itself is given it all the same.
+func TestLostMeanwhile(t *testing.T) {
+	st := follow.Moved(ready(), names, listed)
+	s := st.Origin.Active
+	for fetches, want := range map[bool]bool{false: true, true: false} {
+		seen := rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": {}}, Fetchers: map[string]bool{"mx1": fetches},
+			Left: map[string]rotate.RecordSeen{s: {Lost: true}}}
+		f := follow.Unserved(st, seen, "mx1")
+		if f == nil || f.Asks != want || strings.Contains(f.Message, "missing from the keystore") != want {
+			t.Errorf("%t: %+v", fetches, f)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
@@ -45,10 +46,12 @@ func (p Parts) Domain(ctx context.Context, want rotate.Domain, have rotate.State
 			continue
 		}
 		wg.Go(func() {
-			sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: s}, p.Look)
+			name := dkim.Name{Domain: want.Name, Selector: s}
+			sight, err := caught(ctx, name, p.Look)
+			lost := s == follow.Meanwhile(have) && !holds(ctx, name, *have.Earlier[s].Key, p.Keys)
 			mu.Lock()
 			defer mu.Unlock()
-			seen.Left[s] = rotate.RecordSeen{Sight: sight, Err: err}
+			seen.Left[s] = rotate.RecordSeen{Sight: sight, Err: err, Lost: lost}
 		})
 	}
 	signers := func(names []string, into map[string]rotate.SignerSeen) {
@@ -119,6 +122,13 @@ func privateKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys p
 	}
 	key, _, seen.KeyErr = keys.Get(ctx, name, meant.Version)
 	seen.Kept = key.ID() == meant.ID
+}
+
+// holds reports whether the keystore has a key, at its own version or as the newest, or does not say.
+func holds(ctx context.Context, name dkim.Name, meant rotate.Key, keys ports.KeyReader) bool {
+	var seen rotate.SelectorSeen
+	privateKey(ctx, name, rotate.Selector{Key: &meant}, keys, &seen)
+	return seen.KeyErr != nil || seen.Kept || seen.KeyID == meant.ID
 }
 
 // Lost reports whether the keystore was seen not to hold the key whose record stands

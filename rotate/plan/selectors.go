@@ -41,8 +41,8 @@ func keepSigning(p *planner) verdict {
 	s := follow.Meanwhile(p.Have)
 	for _, name := range p.Want.Signers {
 		f := follow.Unserved(p.Have, p.Seen, name)
-		if f == nil || p.Seen.Fate(s, p.Have.Earlier[s].Key.ID) > rotate.Verifies {
-			continue // what DNS does not show is published first
+		if f == nil || p.Seen.Fate(s, p.Have.Earlier[s].Key.ID) > rotate.Verifies || follow.OutOfReach(p.Seen, name, s) {
+			continue // what DNS does not show is published first; a lost key can't be given
 		}
 		p.activate(rotate.Signing, name, s, time.Time{}, rotate.Reason{Code: codes.SignerStrays, Message: f.Message})
 		p.sheltered[name] = true

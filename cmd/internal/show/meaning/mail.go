@@ -91,7 +91,7 @@ func (m mail) signing() string {
 	var to, from string
 	at, same := time.Time{}, true
 	for _, s := range m.p.Steps {
-		if s.Kind == rotate.Activate {
+		if s.Kind == rotate.Activate && !slices.Contains(switched, s.Signer) { // what it signs with first
 			switched, to, at = append(switched, s.Signer), s.Selector, s.NotBefore
 			from = s.From.Selector
 			same = same && s.From.Selector == s.To.Selector && s.From.KeyID == s.To.KeyID
