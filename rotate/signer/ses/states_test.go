@@ -20,7 +20,9 @@ func TestSameSelector(t *testing.T) {
 	s := at(f)
 	short := func(what string, key dkim.SigningKey, fails bool, by *Signer) {
 		t.Helper()
-		by.cfg.Patience = 20 * time.Millisecond
+		if by.cfg.Patience = time.Minute; fails {
+			by.cfg.Patience = 20 * time.Millisecond
+		}
 		if err := by.Activate(t.Context(), []dkim.SigningKey{key}); (err != nil) != fails ||
 			err == nil && f.Sign("a.example") != key.Ref() {
 			t.Errorf("%s: %v, and it is signed with %v", what, err, f.Sign("a.example"))
