@@ -39,6 +39,12 @@ func ReportAt(agent string) string { return agent + "/report" }
 // formatVersion is that of both documents.
 const formatVersion = 1
 
+// mostSequence is far more than wishes there can be. Up to it, whatever reads JSON has the number exactly.
+const mostSequence = 1 << 53
+
+// IsSequence reports whether a number can be that of a wish.
+func IsSequence(n int64) bool { return n >= 0 && n < mostSequence }
+
 // mostText bounds a document: Vault takes entries of up to one MiB.
 const mostText = 900 << 10
 
@@ -209,6 +215,9 @@ func ReadWish(agent string, p Page) (Wish, error) {
 	if err == nil && w.Agent != agent {
 		err = fmt.Errorf("it is for agent %q", w.Agent)
 	}
+	if err == nil && !IsSequence(w.Sequence) {
+		err = garbled("its number can't be that of a wish")
+	}
 	for domain, k := range w.Keys {
 		if err == nil && (k.Ref(domain).Check() != nil || len(k.KeyID) != 64) {
 			err = garbled("it names no key for one of the domains")
@@ -231,6 +240,9 @@ func ReadReport(agent string, p Page) (Report, error) {
 	err := read(p.Text, &r, &r.FormatVersion)
 	if err == nil && r.Agent != agent {
 		err = fmt.Errorf("it is by agent %q", r.Agent)
+	}
+	if err == nil && !IsSequence(r.Sequence) {
+		err = errors.New("its number can't be that of a wish")
 	}
 	for domain, k := range r.Keys {
 		name := dkim.Name{Domain: domain, Selector: k.Selector}

@@ -63,6 +63,10 @@ func OpenDirectory(ctx context.Context, path string) (*Directory, error) {
 	if err != nil {
 		return nil, memoryFault("open the agent's directory "+path, err)
 	}
+	if err := dir.Check(); err != nil {
+		dir.Close()
+		return nil, memoryFault("open the agent's directory "+path, err)
+	}
 	unlock, err := dir.Lock(ctx, lockName)
 	if err != nil {
 		dir.Close()
@@ -102,14 +106,18 @@ func (d *Directory) Load() (Memo, error) {
 
 var errDamaged = errors.New("it is cut off, or no memory of an agent")
 
-// load reads the memo, and returns also its text.
+// load reads the memo, and returns also its text. One that another user put there, as in a directory that is sticky, is
+// not believed: it could keep the agent from all that the coordinator wants.
 func load(dir *safefile.Dir) (memo Memo, text []byte, err error) {
-	if text, err = dir.Read(memoName, mostMemo); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err = dir.CheckEntry(memoName); err == nil {
+		text, err = dir.Read(memoName, mostMemo)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return memo, nil, memoryFault("read "+memoName+" of the agent", err)
 	} else if err != nil {
 		return memo, nil, err
 	}
-	if err := json.Unmarshal(text, &memo); err != nil || memo.Instance == "" || memo.Sequence < 0 {
+	if err := json.Unmarshal(text, &memo); err != nil || memo.Instance == "" || !agent.IsSequence(memo.Sequence) {
 		return Memo{}, text, errDamaged
 	}
 	return memo, text, nil
@@ -124,6 +132,9 @@ func CheckMemory(path string) error {
 		return memoryFault("open the agent's directory "+path, err)
 	}
 	defer dir.Close()
+	if err := dir.Check(); err != nil {
+		return memoryFault("open the agent's directory "+path, err)
+	}
 	_, _, err = load(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

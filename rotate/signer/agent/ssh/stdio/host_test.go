@@ -250,6 +250,13 @@ func TestMemory(t *testing.T) {
 		!strings.Contains(a.Refused.Hint, "chmod") {
 		t.Errorf("a directory that others can write: %+v", a.Refused)
 	}
+	memo := filepath.Join(d.Path, "ssh.json")
+	if err := cmp.Or(os.Chmod(d.Path, 0o777|os.ModeSticky), os.Chmod(memo, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if a := ask(t, h, request("active", "")); a.Refused == nil || a.Refused.Hint != "run: chmod go-w "+memo {
+		t.Errorf("a memory that others can write: %+v", a.Refused)
+	}
 }
 
 // TestFullStateDir guards I7 on a host whose disk is full: it is asked and answers, each time with a new ticket, and no

@@ -67,7 +67,11 @@ func (d *Directory) Hold(ctx context.Context) (Memo, func(), error) {
 // load reads the memo; a new one where there is none, or one that is damaged.
 func load(dir *safefile.Dir) (Memo, error) {
 	memo := Memo{}
-	text, err := dir.Read(memoName, mostMemo)
+	var text []byte
+	err := dir.CheckEntry(memoName) // in a directory that is sticky, another user may have put it there
+	if err == nil {
+		text, err = dir.Read(memoName, mostMemo)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
