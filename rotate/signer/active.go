@@ -7,6 +7,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
+// UnknownKey stands for the id of a key that signs and that is in no file where it was looked for: it is none of those
+// that dkimbot gave to this signer.
+const UnknownKey = "unknown"
+
 // Signing asks signs what each of the domains is signed with, one after the other, for the signer of that name. One
 // without a key id is left out of active; one that can't be read is in failed, by domain, and stops no other. When ctx
 // ends, that is the error.

@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/signer/milter"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -40,7 +40,7 @@ func TestLostKeyFiles(t *testing.T) {
 	lose()
 	file := s.store.File(b.Ref())
 	active, err := s.Active(t.Context(), []string{"b.example"})
-	if err != nil || active["b.example"].KeyID != milter.UnknownKey {
+	if err != nil || active["b.example"].KeyID != signer.UnknownKey {
 		t.Errorf("with a key that is in no file: %v, %v", active, err)
 	}
 	if says := s.Overruled(t.Context(), []string{"b.example"})["b.example"]; !strings.Contains(says, file) {

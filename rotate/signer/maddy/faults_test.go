@@ -14,6 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
@@ -248,7 +249,7 @@ func TestOthers(t *testing.T) {
 	if err := os.Rename(manual, manual+".kept"); err != nil {
 		t.Fatal(err)
 	}
-	if active, err = s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"].KeyID != milter.UnknownKey {
+	if active, err = s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"].KeyID != signer.UnknownKey {
 		t.Errorf("Active: %v, %v", active, err)
 	}
 	if err := os.Mkdir(manual, 0o700); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
 // connections is how many the milter is asked through at once.
@@ -66,15 +67,11 @@ func (a Answer) MadeWith(key dkim.PublicKey) error {
 	return verify(a.Signatures[0], a.Header, a.Domain, key)
 }
 
-// UnknownKey stands for the id of a key that signs and that is in no file where it was looked for: it is none of those
-// that dkimbot gave to this signer.
-const UnknownKey = "unknown"
-
 // Key says which key made the first signature of the domain: one of those that public reads at these places, or
-// UnknownKey. A place that holds no key is passed over. Where none fits and a place can't be read, that is the error.
-// There must be a signature.
+// signer.UnknownKey. A place that holds no key is passed over. Where none fits and a place can't be read, that is the
+// error. There must be a signature.
 func (a Answer) Key(places []string, public func(place string) (dkim.PublicKey, error)) (dkim.Ref, error) {
-	ref := dkim.Ref{Name: dkim.Name{Domain: a.Domain, Selector: a.Selectors()[0]}, KeyID: UnknownKey}
+	ref := dkim.Ref{Name: dkim.Name{Domain: a.Domain, Selector: a.Selectors()[0]}, KeyID: signer.UnknownKey}
 	var unread error
 	for _, place := range places {
 		key, err := public(place)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/signer/milter"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -60,7 +60,7 @@ func TestAsks(t *testing.T) {
 	write(t, d.SigningTable+".backup", "*@a.example x\n")
 	d.Restart(t)
 	active, err := s.Active(t.Context(), []string{"a.example"})
-	if want := (dkim.Ref{Name: s1.Name, KeyID: milter.UnknownKey}); err != nil || active["a.example"] != want {
+	if want := (dkim.Ref{Name: s1.Name, KeyID: signer.UnknownKey}); err != nil || active["a.example"] != want {
 		t.Errorf("Active: %v, %v; want %v", active, err, want)
 	}
 

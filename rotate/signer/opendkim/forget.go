@@ -17,7 +17,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
-	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
@@ -178,7 +177,7 @@ func (b *batch) signing(ctx context.Context, domains []string,
 	active, failed := b.ask(ctx, domains, b.keyring(b.view, b.marker))
 	for _, domain := range domains {
 		if is, ok := active[domain]; ok && strings.EqualFold(is.Selector, keys[domain].Selector) &&
-			(is.KeyID == keys[domain].KeyID || is.KeyID == milter.UnknownKey) {
+			(is.KeyID == keys[domain].KeyID || is.KeyID == signer.UnknownKey) {
 			signing = append(signing, domain)
 		}
 	}

@@ -21,6 +21,7 @@ type Peer struct {
 	Silent  string // says that it answered nothing: "the command wrote nothing on standard output"
 	SendKey bool   // the private keys are given to it
 	Batch   int    // how many domains one request may hold; 0 for any number
+	Unknown string // the key id with which it says that it does not know the key that signs; "" where it can't say so
 	// Send hands a request over, as JSON, and returns the answer as it came. Its errors are faults.
 	Send func(ctx context.Context, what string, r Request, document []byte) ([]byte, error)
 	// Misbehaved makes a fault of an answer that is not as it should be.
@@ -46,7 +47,7 @@ func (p *Peer) Active(ctx context.Context, domains []string) (map[string]dkim.Re
 			if !ok {
 				continue
 			}
-			if err := a.check(e.Domain, secret); err != nil {
+			if err := a.check(e.Domain, p.Unknown, secret); err != nil {
 				return nil, p.Misbehaved(what, fmt.Errorf("its answer for %s: %w", e.Domain, err))
 			}
 			active[e.Domain] = dkim.Ref{Name: dkim.Name{Domain: e.Domain, Selector: signs.Selector}, KeyID: signs.KeyID}
@@ -134,7 +135,7 @@ func (p *Peer) activate(ctx context.Context, r Request, s Switch) error {
 	for _, e := range r.Domains {
 		k := s.Asked[e.Domain]
 		signs, ok := a.Active[e.Domain]
-		unfit := a.check(e.Domain, secret)
+		unfit := a.check(e.Domain, p.Unknown, secret)
 		switch {
 		case !ok:
 			err = errors.New(p.Called + " does not confirm this domain")

@@ -45,11 +45,11 @@ type answer struct {
 }
 
 // check refuses what the answer says of a domain where that is not plain; see signs.check.
-func (a answer) check(domain string, secret map[string]bool) error {
+func (a answer) check(domain, unknown string, secret map[string]bool) error {
 	if a.twice[domain] {
 		return errors.New("it names the domain, or a member of it, more than once")
 	}
-	return a.Active[domain].check(domain, secret)
+	return a.Active[domain].check(domain, unknown, secret)
 }
 
 // UnmarshalJSON notes what stands in the answer twice, in whatever spelling of a member JSON's reader takes for the
@@ -112,10 +112,10 @@ type signs struct {
 // keyID is the form of a key id.
 var keyID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// check refuses what is not a selector in normal form, and a key id, which may be missing. The error
-// does not quote it: a peer that mixes up the fields may have put a private key there (I9). secret are the texts that
-// hold a piece of one.
-func (a signs) check(domain string, secret map[string]bool) error {
+// check refuses what is not a selector in normal form, and a key id, which may be missing, or the peer's word for one
+// that it does not know. The error does not quote it: a peer that mixes up the fields may have put a private key there
+// (I9). secret are the texts that hold a piece of one.
+func (a signs) check(domain, unknown string, secret map[string]bool) error {
 	name := dkim.Name{Domain: domain, Selector: a.Selector}
 	if a.Selector == "" {
 		return errors.New(`it has no "selector"`)
@@ -123,7 +123,7 @@ func (a signs) check(domain string, secret map[string]bool) error {
 	if name.Check() != nil || secret[a.Selector] {
 		return fmt.Errorf(`the "selector" in it (%d octets) is not a selector in lower case`, len(a.Selector))
 	}
-	if a.KeyID != "" && !keyID.MatchString(a.KeyID) || secret[a.KeyID] {
+	if a.KeyID != "" && a.KeyID != unknown && !keyID.MatchString(a.KeyID) || secret[a.KeyID] {
 		return fmt.Errorf(`the "key_id" in it (%d octets) is not a key id, 64 hexadecimal digits in lower case`, len(a.KeyID))
 	}
 	return nil

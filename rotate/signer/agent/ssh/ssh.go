@@ -87,7 +87,8 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 // peer is the host for one call; what it says of single domains comes into failed.
 func (s *Signer) peer(failed map[string]error) *protocol.Peer {
 	return &protocol.Peer{Signer: s.cfg.Name, Called: "host " + s.cfg.Host, Output: "answer",
-		Silent: "the host answered nothing", SendKey: true, Batch: batch, Misbehaved: s.misbehaved,
+		Silent: "the host answered nothing", SendKey: true, Batch: batch, Unknown: signer.UnknownKey,
+		Misbehaved: s.misbehaved,
 		Send: func(ctx context.Context, what string, r protocol.Request, _ []byte) ([]byte, error) {
 			a, text, err := s.ask(ctx, what, r)
 			s.hear(r, a)
