@@ -44,6 +44,8 @@ func TestRefusedFirst(t *testing.T) {
 		"keys for root alone": {func(e *signertest.Exim) error { return os.Chown(e.KeyDir, 0, 0) }, "key-owner", "Debian-exim"},
 		"others may write": {func(e *signertest.Exim) error { return os.Chmod(e.KeyDir, 0o777) }, "unsafe-key-dir",
 			"Exim could not use"},
+		"others may exchange the table": {func(e *signertest.Exim) error { return os.Chmod(filepath.Dir(e.Table), 0o777) },
+			"unsafe-file", "by everybody"},
 		"table can't be read": {func(e *signertest.Exim) error { return os.Chmod(e.Table, 0o600) }, "unreadable-table", "chmod g+r"},
 		"table has two names": {func(e *signertest.Exim) error { return os.Link(e.Table, e.Table+"2") }, "table-names", "cp -p"},
 		"damaged block": {func(e *signertest.Exim) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -79,7 +80,8 @@ func Making(path string) (*safefile.Dir, string, error) {
 	return safefile.Parent(path)
 }
 
-// Table opens the place of a table. One with several names is refused: a change would reach one of them only.
+// Table opens the place of a table. One with several names is refused: a change would reach one of them only. So is one
+// that everybody may write or exchange: the signer would sign with what a user of this machine names.
 func (s *Store) Table(path string, parent Parent) (Place, error) {
 	dir, name, err := parent(path)
 	if err != nil {
@@ -95,12 +97,39 @@ func (s *Store) Table(path string, parent Parent) (Place, error) {
 			Err: fmt.Errorf("%s has %d names (hard links), and a change would reach only one of them", p.Full(), info.Links),
 			Hint: fmt.Sprintf("make it a file of its own: cp -p %[1]s %[1]s.copy && mv %[1]s.copy %[1]s; "+
 				"let the other names be symbolic links to it", p.Full())}
+	default:
+		if err = p.guarded(info); err != nil {
+			err = s.Fault("use table "+path, err)
+		}
 	}
 	if err != nil {
 		dir.Close()
 		return Place{}, err
 	}
 	return p, nil
+}
+
+// guarded refuses a file that everybody may write, as it is known, or exchange. In a sticky directory on the way nobody
+// can touch what others have; in one that the file stands in itself, somebody else may make it first.
+func (p Place) guarded(file safefile.Info) error {
+	for _, d := range append(parents(p.Path()), p.Path()) {
+		info, err := os.Stat(d)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&0o002 != 0 && (info.Mode()&fs.ModeSticky == 0 || d == p.Path()) {
+			return openToAll(d, info.Mode())
+		}
+	}
+	if file.Mode.IsRegular() && file.Mode&0o002 != 0 {
+		return openToAll(p.Full(), file.Mode)
+	}
+	return nil
+}
+
+func openToAll(path string, mode fs.FileMode) error {
+	return &safefile.Refused{Path: path, Found: fmt.Sprintf("can be written by everybody (mode %v)", mode),
+		Remedy: "run: chmod o-w " + path + "; see before what stands there"}
 }
 
 // Replace puts data in the place of a file, durably and in one instant, with the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
@@ -18,7 +19,9 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
 	return []preflight.Question{
 		{What: "restart command " + s.cfg.Restart[0], Ask: func(context.Context) error { return s.checkCommands() }},
-		{What: "file that maddy.conf imports", Ask: func(context.Context) error { return s.look(nil) }},
+		{What: "file that maddy.conf imports", Found: s.lost, Ask: func(ctx context.Context) error {
+			return s.look(s.gets(ctx, domains))
+		}},
 		{What: "key_dir " + s.cfg.KeyDir, Ask: func(context.Context) error { return s.lookAtKeys() }},
 		{What: "maddy at " + s.cfg.Ask, Domains: domains, Ask: func(ctx context.Context) error {
 			_, err := s.Active(ctx, domains)
@@ -50,15 +53,33 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	if err := s.checkCommands(); err != nil {
 		return nil, err
 	}
-	get := map[string]bool{}
-	for _, k := range next {
-		get[k.Domain] = true
+	domains := make([]string, len(next))
+	for i, k := range next {
+		domains[i] = k.Domain
 	}
-	gets := func(n dkim.Name) bool { return get[n.Domain] || s.HasKey(ctx, n) }
-	if err := s.look(gets); err != nil {
+	if err := s.look(s.gets(ctx, domains)); err != nil {
 		return nil, err
 	}
 	return nil, s.lookAtKeys()
+}
+
+// gets says, as with keysThere, what is there before a restart that a switch of these domains needs: their own key
+// files, and those of others that the keystore has the key of.
+func (s *Signer) gets(ctx context.Context, domains []string) func(dkim.Name) bool {
+	get := map[string]bool{}
+	for _, d := range domains {
+		get[d] = true
+	}
+	return func(n dkim.Name) bool { return get[n.Domain] || s.HasKey(ctx, n) }
+}
+
+// lost warns of a key file that a switch or a repair writes again, and without which maddy, which signs with what it
+// has read, would not start.
+func (s *Signer) lost() string {
+	if err := s.look(nil); fault.CodeOf(err) == codes.UnloadableLine {
+		return "warning: " + fault.Text(err) + "; " + fault.HintOf(err)
+	}
+	return ""
 }
 
 // look refuses a file that could not be used; gets is as with keysThere.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
@@ -165,6 +166,11 @@ func TestMissingKey(t *testing.T) {
 	a, b := signertest.At("a.example", "s1", k[0]), signertest.At("b.example", "s1", k[1])
 	activate(t, s, a, b)
 	missing := filepath.Join(m.KeyDir, "b.example_s1.1.key")
+	ask := func() preflight.Answer { // of the file that maddy.conf imports, for a.example
+		t.Helper()
+		return preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Name: "mx1",
+			Questions: s.Check([]preflight.Subject{{Name: a.Name}})}}, preflight.Usual)[1]
+	}
 	next := signertest.At("a.example", "s2", k[1])
 	for text, word := range map[string]string{"": "no such file", "rubbish": "no private key"} {
 		if err := os.Remove(missing); err != nil {
@@ -184,6 +190,7 @@ func TestMissingKey(t *testing.T) {
 	if err := os.Remove(missing); err != nil {
 		t.Fatal(err)
 	}
+	signertest.WantCode(t, ask().Err, "unloadable-line", "no such file")
 	activate(t, s, next, b)
 	if got := m.SignsWith(t, "b.example", k...); got != b.Ref() {
 		t.Errorf("b.example is signed with %+v", got)
@@ -217,8 +224,15 @@ func TestMissingKey(t *testing.T) {
 	if _, whichever := s.Screen(t.Context(), []dkim.SigningKey{a}); whichever != nil {
 		t.Errorf("foreseen: %v", whichever)
 	}
+	if got := ask(); got.Err != nil || !strings.Contains(got.Found, "warning: ") ||
+		!strings.Contains(got.Found, "example_s") || !strings.Contains(got.Found, "dkimbot repair") {
+		t.Errorf("%s: %v, found %q", got.What, got.Err, got.Found)
+	}
 	activate(t, s, a)
 	both(a.Ref())
+	if got := ask(); got.Err != nil || got.Found != "" {
+		t.Errorf("with all files: %v, found %q", got.Err, got.Found)
+	}
 	known["a.example"] = a.Ref()
 	m.Stop(t)
 	lose()
