@@ -77,7 +77,7 @@ func words(s rotate.Step, saw string) string {
 	if s.Kind == rotate.Verify {
 		return saw
 	}
-	return because(s, "")
+	return wayout.Because(s, "")
 }
 
 // await polls DNS until it shows the key's record, and returns the value seen. For a signer

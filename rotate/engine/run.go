@@ -18,6 +18,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/lease"
@@ -170,6 +171,9 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if r.lease.Holds() == nil {
+		hasten.Again(ctx, r.judge(), r.engine.Signers)
+	}
 	return r.obey(ctx)
 }
 
@@ -286,7 +290,7 @@ func (r *run) rest(ctx context.Context) error {
 		return nil
 	}
 	r.st.Intent = nil
-	r.st.Next, r.st.Config = r.plan.Next, r.want.Fingerprint()
+	r.st.Next, r.st.Config = hasten.Next(r.judge(), r.engine.Signers, r.plan.Next), r.want.Fingerprint()
 	r.st.Failures, r.st.LastError, r.st.Failed = 0, "", rotate.Failure{}
 	r.st.Refused, r.st.NextTry = false, time.Time{}
 	r.st.DueAt = time.Time{}
@@ -313,7 +317,7 @@ func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 	r.st.Refused = outcome == codes.OutcomeRefused && (!r.failed || r.st.Refused)
 	r.failed = true
 	r.st.LastError, r.st.Failed = fault.Text(err), rotate.FailureOf(s, err)
-	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
+	r.st.NextTry = hasten.By(r.judge(), r.engine.Signers, r.engine.Clock.Now().Add(Backoff(r.st.Failures)))
 	r.st.Next = &rotate.Next{Action: codes.ActionRetry, Selector: s.Selector, At: r.st.NextTry,
 		Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(err)}}
 	r.retry = r.st.Next

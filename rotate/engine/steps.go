@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
@@ -191,7 +190,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 		plan.Written(r.seen, s.Selector, *sel, key.Record)
 	}
 	r.st.Published(s.Selector, r.engine.Clock.Now())
-	return r.confirm(ctx, s, key.ID, because(s, "through "+r.want.Through()))
+	return r.confirm(ctx, s, key.ID, wayout.Because(s, "through "+r.want.Through()))
 }
 
 // activate makes one signer sign with the selector's key, and asks it afterwards.
@@ -234,7 +233,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 	r.st.AllLeft(before, r.want.Policy.Drain)
 	r.wentBack = before == rotate.Switching && r.st.Phase == rotate.Ready
 	if before != rotate.Switching || r.st.Phase != rotate.Draining {
-		return r.confirm(ctx, s, key.ID, because(s, note))
+		return r.confirm(ctx, s, key.ID, wayout.Because(s, note))
 	}
 	r.left.Asked = false // the rotation that was asked for is under way
 	return r.confirm(ctx, s, key.ID, note, r.drainBegun()...)
@@ -308,12 +307,4 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 
 func (r *run) name(selector string) dkim.Name {
 	return dkim.Name{Domain: r.want.Name, Selector: selector}
-}
-
-// because puts why a step repairs something before what it says.
-func because(s rotate.Step, says string) string {
-	if s.Reason.Code != codes.Vanished && s.Reason.Code != codes.SignerStrays {
-		return says
-	}
-	return strings.TrimSuffix(s.Reason.Message+"; "+says, "; ")
 }

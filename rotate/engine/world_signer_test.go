@@ -29,6 +29,7 @@ type host struct {
 	stuck   error            // what it refuses a switch with
 	refuses map[string]error // what a switch to a selector would be refused with
 	lag     time.Duration
+	hasten  func() error        // may be nil: has a switch that is yet to come happen at once
 	twin    error               // another host behind the same signer is not heard of: why no switch is sure
 	here    map[string]dkim.Ref // what it signs with where Active says what one that is gone may have signed with
 	unheard error               // the same where it has what was wanted
@@ -215,6 +216,17 @@ type agent struct {
 }
 
 func (a agent) Lag() time.Duration { return a.h.lag }
+
+// HurriedLag implements ports.Hastener.
+func (a agent) HurriedLag() time.Duration {
+	if a.h.hasten == nil {
+		return a.h.lag
+	}
+	return min(a.h.lag, hostLag)
+}
+
+// Hasten implements ports.Hastener.
+func (a agent) Hasten(context.Context, []dkim.Ref) error { return a.h.hasten() }
 
 func (a agent) Fetches() bool { return a.h.alone }
 

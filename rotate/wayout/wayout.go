@@ -7,6 +7,7 @@ package wayout
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -60,4 +61,12 @@ func Reason(h *health.Check, to string) rotate.Reason {
 	return rotate.Reason{Code: codes.KeyMissing,
 		Message: fmt.Sprintf("the private key of %s is missing from the keystore, and a signer needs one: signers leave it for %s",
 			from, to)}
+}
+
+// Because puts why a step repairs something before what it says.
+func Because(s rotate.Step, says string) string {
+	if s.Reason.Code != codes.Vanished && s.Reason.Code != codes.SignerStrays {
+		return says
+	}
+	return strings.TrimSuffix(s.Reason.Message+"; "+says, "; ")
 }

@@ -146,7 +146,7 @@ var arrows = map[string][]string{
 	"rotate/health": {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/follow", "rotate/shown"},
 	"rotate/algorithm": {"rotate", "rotate/dkim", "rotate/health"},
-	"rotate/hasten":    {"rotate", "rotate/dkim", "rotate/health", "rotate/ports", "rotate/wayout"},
+	"rotate/hasten":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/health", "rotate/ports", "rotate/wayout"},
 	"rotate/wayout":    {"rotate", "rotate/calendar", "rotate/codes", "rotate/fault", "rotate/finding", "rotate/health"},
 	"rotate/plan": {"rotate", "rotate/algorithm", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/follow", "rotate/health", "rotate/shown", "rotate/wayout"},
