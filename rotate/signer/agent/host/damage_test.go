@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -84,6 +85,18 @@ func TestByHand(t *testing.T) {
 	}
 	l.want(one)
 	l.says(domain, one)
+
+	// A daemon signs from its memory with a key that is in no file any more.
+	lost := dkim.Ref{Name: one.Name, KeyID: signer.UnknownKey}
+	l.table.signs[domain] = lost
+	l.turn()
+	if got, err := l.asks.Active(t.Context(), []string{domain}); err != nil || got[domain] != lost {
+		t.Errorf("%v, %v", got, err)
+	}
+	l.want(one)
+	if l.says(domain, one); l.table.is(domain) != one.Ref() {
+		t.Errorf("%v signs", l.table.is(domain))
+	}
 }
 
 // TestOldWish guards I7: a wish from before one that was taken up is not heeded, and the coordinator's next one is.
