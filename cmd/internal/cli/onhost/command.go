@@ -180,6 +180,12 @@ func (a *onHost) logReport(r agent.Report, err error) {
 		if (k.Selector != before.Selector || k.KeyID != before.KeyID) && k.Selector != "" {
 			a.log.Info("the signer signs", "domain", domain, "selector", k.Selector, "key", short(k.KeyID))
 		}
+		if before.Selector != "" && k.Selector == "" && !k.Unread {
+			a.log.Warn("the signer does not sign the domain any more; the coordinator decides what to do", "domain", domain)
+		}
+		if k.Overruled != "" && k.Overruled != before.Overruled {
+			a.log.Warn("the signer's files are not as dkimbot wrote them", "domain", domain, "found", k.Overruled)
+		}
 	}
 	for _, o := range r.Others {
 		if slices.ContainsFunc(a.last.Others, func(p agent.Other) bool { return p.Instance == o.Instance }) {
