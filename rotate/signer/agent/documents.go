@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -249,9 +250,26 @@ func ReadReport(agent string, p Page) (Report, error) {
 		if err == nil && (k.Selector != "" && name.Check() != nil || len(k.KeyID) > 64) {
 			err = errors.New("it names no key for one of the domains")
 		}
+		k.Overruled = line(k.Overruled)
+		r.Keys[domain] = k
+	}
+	r.Host, r.Version = line(r.Host), line(r.Version)
+	hosts := []string{r.Instance}
+	for _, others := range [][]Other{r.Others, r.Lost} {
+		for i := range others {
+			others[i].Host, hosts = line(others[i].Host), append(hosts, others[i].Instance)
+		}
+	}
+	for _, instance := range hosts { // else nobody could call it gone
+		if err == nil && instance != "" && !instanceForm.MatchString(instance) {
+			err = errors.New("a host in it has no name")
+		}
 	}
 	return r, err
 }
+
+// line makes one line of what a host says, so that it can't pass for a line of dkimbot's own.
+func line(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // read reads one document. Its text is not quoted: who wrote it may have mixed up the fields (I9).
 func read(text []byte, into any, version *int) error {

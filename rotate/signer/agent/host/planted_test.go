@@ -88,3 +88,29 @@ func TestImpossibleNumber(t *testing.T) {
 		l.says(domain, two)
 	}
 }
+
+// TestForgedLines: what a host says of itself stays in the line in which it is told.
+func TestForgedLines(t *testing.T) {
+	l := newLab(t)
+	l.host.Name = "mail\nok      signer mx2: all is well"
+	other := l.newHost("two")
+	other.Name = "host two\n\nok"
+	l.takes(other)
+	l.table.signs[domain] = signertest.At(domain, "s1", l.keys[0]).Ref()
+	l.host.Domains = []string{domain}
+	l.turns(7)
+	page := l.page(agent.ReportAt("mx1"))
+	page.Text = []byte(strings.Replace(string(page.Text), `"selector":"s1"`, `"overruled":"x\ny","selector":"s1"`, 1))
+	page.Version++
+	l.board.Put(agent.ReportAt("mx1"), page)
+	told := []string{l.checkedFound(), l.checked().Error(), l.asks.Overruled(t.Context(), []string{domain})[domain]}
+	for i, want := range []string{"on host mail ok signer", "host two ok (", ", x y"} {
+		if strings.Contains(told[i], "\n") || !strings.Contains(told[i], want) {
+			t.Errorf("%q; want %q in one line", told[i], want)
+		}
+	}
+	page.Text = []byte(strings.Replace(string(page.Text), `"instance":"one"`, `"instance":"one ok"`, 1))
+	l.board.Put(agent.ReportAt("mx1"), page)
+	_, err := l.asks.Active(t.Context(), []string{domain})
+	faulttest.Shown(t, err)
+}
