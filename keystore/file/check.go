@@ -38,7 +38,10 @@ func (r *Reader) fits(s preflight.Subject) error {
 		err = d.Close()
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		if !r.empty.Load() {
+			return nil
+		}
+		return safefile.MayMakeSafely(r.dir) // where the first key would be refused
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package file_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/keystore/file"
@@ -10,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 )
 
 // What would keep the next key from being stored is told beforehand, by domain, and nothing is made (I11).
@@ -44,5 +46,28 @@ func TestCheckNamesWhatFails(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "new.test")); err == nil {
 		t.Error("a directory was made")
+	}
+}
+
+// A directory that is yet to be made where others could exchange it is reported beforehand: the first key would be
+// refused there.
+func TestCheckOfADirectoryToBeMade(t *testing.T) {
+	above := t.TempDir()
+	for _, c := range []struct {
+		mode os.FileMode
+		says string
+	}{{0o755, ""}, {0o777, above + " can be written by everybody"}} {
+		if err := os.Chmod(above, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		r, err := file.OpenReadOnly(filepath.Join(above, "missing", "keys"), unused)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := []preflight.Subject{{Name: dkim.Name{Domain: "new.test", Selector: "s1"}}}
+		err = preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Questions: r.Check(of)}}, preflight.Usual))
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("mode %o: %v", c.mode, err)
+		}
 	}
 }

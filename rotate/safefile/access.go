@@ -41,6 +41,22 @@ func MayMake(path string) error {
 	return room(path)
 }
 
+// MayMakeSafely returns what would let another user exchange the directory at path once it is made: the nearest
+// one above it that is there, or one on the way to that, as [Dir.Check] has it.
+func MayMakeSafely(path string) error {
+	for up := filepath.Dir(path); ; up = filepath.Dir(up) {
+		d, err := OpenDir(up)
+		if errors.Is(err, fs.ErrNotExist) && up != filepath.Dir(up) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		return d.Check()
+	}
+}
+
 // MayReplace returns why the file at path, which may be missing, could not be replaced by another one.
 func MayReplace(path string) error {
 	if err := MayMake(filepath.Dir(path)); err != nil {

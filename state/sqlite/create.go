@@ -52,6 +52,9 @@ func place(path string) (string, error) {
 	what := "open the state database " + path
 	dir, name, err := safefile.Parent(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := safefile.MayMakeSafely(filepath.Dir(path)); err != nil {
+			return "", unsafePlace(what, err) // before the directory is made there
+		}
 		return path, nil
 	}
 	if err != nil {

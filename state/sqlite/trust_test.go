@@ -70,6 +70,25 @@ func TestOthersState(t *testing.T) {
 	}
 }
 
+// What is to be made where others could exchange it is refused before anything is made, by who only reads, too.
+func TestStateToBeMade(t *testing.T) {
+	open := t.TempDir()
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(open, "missing", "state.db")
+	_, err1 := sqlite.OpenReadOnly(t.Context(), path)
+	_, err2 := sqlite.Open(t.Context(), path)
+	for _, err := range []error{err1, err2} {
+		if err == nil || !strings.Contains(err.Error(), open+" can be written by everybody") || fault.HintOf(err) == "" {
+			t.Errorf("got %v", err)
+		}
+	}
+	if _, err := os.Stat(filepath.Dir(path)); !os.IsNotExist(err) {
+		t.Errorf("the directory was made: %v", err)
+	}
+}
+
 // A reader of the database could lock it, and see the key that signs plans: who opens it for writing
 // takes it from readers.
 func TestStateIsPrivate(t *testing.T) {

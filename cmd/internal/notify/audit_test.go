@@ -15,6 +15,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 )
 
 func audited(t testing.TB) (n *Notifier, path string, said *logged) {
@@ -226,6 +228,11 @@ func TestAuditPlanted(t *testing.T) {
 		path := filepath.Join(dir, "audit.jsonl")
 		must(t, plant(mine, path))
 		log, _ := newLog()
+		foreseen := Config{Audit: path}.Check()
+		if err := preflighttest.Wrong(preflight.Ask(t.Context(), foreseen, preflight.Usual)); err == nil ||
+			!strings.Contains(err.Error(), how) {
+			t.Errorf("%s: foreseen: %v", how, err)
+		}
 		n := New(Config{Audit: path, Memory: filepath.Join(dir, "reported.json"), Log: log})
 		must(t, os.Symlink(mine, filepath.Join(dir, "reported.json")))
 		if err := n.Consent(t.Context(), domain, begins); err == nil || !strings.Contains(err.Error(), how) ||

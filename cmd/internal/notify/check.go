@@ -88,7 +88,17 @@ func (c Config) adds() []preflight.Question {
 		}
 		return nil
 	})
-	right := ask("right to add to "+c.Audit, true, func() error { return safefile.MayAppend(c.Audit) })
+	right := ask("right to add to "+c.Audit, true, func() error {
+		if err := safefile.MayAppend(c.Audit); err != nil {
+			return err
+		}
+		dir, name, err := safefile.Parent(c.Audit)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		return dir.MayLock(name) // it is refused as a file or link of others
+	})
 	right.Needs = there.What
 	return []preflight.Question{there, right}
 }
