@@ -6,10 +6,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // outages makes one notice of what fails for many domains for one cause: a provider, a keystore or a
-// signer that does not answer. The first domain is reported at once, the others together. What is
+// signer that does not answer. The first domain is reported at once, the others together. What else is
 // refused stands for itself, since a person has to look at each domain. It is safe for
 // concurrent use.
 type outages struct {
@@ -104,10 +106,16 @@ func (k *outage) joint() Document {
 	return d
 }
 
+// refusedTogether are the refusals that concern all domains when they concern one: a state or keystore that is lost or
+// old, an audit log that can't be written, and another process, such as a person's command, that works through them.
+var refusedTogether = []codes.Code{codes.LostState, codes.StaleState, codes.OldKeystore, codes.KeystoreMissing,
+	codes.AuditUnwritten, codes.LeaseHeld}
+
 // cause names what fails for many domains at once: the step, the code, and the provider or signer that
 // it was about. It is "" for what is each domain's own.
 func (n *Notifier) cause(d Document) string {
-	if d.Event != Failed || d.Domain == "" {
+	shared := d.Event == Failed || d.Event == Refused && slices.Contains(refusedTogether, d.failed.Code)
+	if !shared || d.Domain == "" {
 		return ""
 	}
 	provider := ""

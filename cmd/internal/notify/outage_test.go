@@ -15,7 +15,7 @@ import (
 
 // TestOutageIsOneNotice: a provider that is away for a day is reported a few times, and not once for each
 // of a thousand domains; every domain is counted, the first is reported at once, another provider's
-// outage is reported by itself, and refusals stand each for themselves.
+// outage is reported by itself. Refusals stand each for themselves, but for those that concern all domains at once.
 func TestOutageIsOneNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reported []Document
@@ -45,6 +45,10 @@ func TestOutageIsOneNotice(t *testing.T) {
 		for i := range 5 {
 			fail(fmt.Sprintf("office-%d.test", i), fault.Refuse(codes.ForeignRecord, "not ours", "look"))
 		}
+		for i := range 100 {
+			fail(fmt.Sprintf("office-%d.test", i), fault.Refuse(codes.LeaseHeld, fmt.Sprintf("office-%d.test is in use", i), "wait"))
+			fail(fmt.Sprintf("office-%d.test", i), fault.Refuse(codes.StaleState, "old", "restore"))
+		}
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		o.close()
@@ -52,7 +56,9 @@ func TestOutageIsOneNotice(t *testing.T) {
 		for _, d := range reported {
 			switch {
 			case d.Event == Refused:
-				refusals++
+				if refusals++; d.Count > 0 && d.Count != 99 {
+					t.Errorf("a joint refusal of %d domains", d.Count)
+				}
 			case d.Count > 0:
 				if all += d.Count; len(d.Domains) > namesShown || d.Domain != "" ||
 					!strings.Contains(d.Message, "the same fails for ") {
@@ -62,7 +68,7 @@ func TestOutageIsOneNotice(t *testing.T) {
 				all, singles = all+1, singles+1
 			}
 		}
-		if all != 1001 || refusals != 5 || singles != 2 || len(reported) > 12 {
+		if all != 1001 || refusals != 9 || singles != 2 || len(reported) > 16 {
 			t.Errorf("%d domains in %d notices, %d of one domain, %d refusals", all, len(reported), singles, refusals)
 		}
 	})
