@@ -40,8 +40,8 @@ func (t Text) problem(indent string, err error) {
 		fmt.Fprintf(t.W, "%s%s between two steps; nothing is lost\n", indent, t.Yellow("interrupted"))
 		return
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok { // joined: each has a hint of its own
-		for _, e := range several.Unwrap() {
+	if _, joined := err.(interface{ Unwrap() []error }); joined { // each has a hint of its own
+		for _, e := range separate(err) {
 			t.problem(indent, e)
 		}
 		return
@@ -54,6 +54,23 @@ func (t Text) problem(indent string, err error) {
 	if hint := fault.HintOf(err); hint != "" {
 		fmt.Fprintf(t.W, "%s%s %s\n", indent, t.Yellow("hint:"), hint)
 	}
+}
+
+// separate returns the errors that are joined in err. Two steps that fail alike, such as those that revoke and replace
+// a record, are said once.
+func separate(err error) (all []error) {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, e := range several.Unwrap() {
+		for _, e := range separate(e) {
+			if !slices.ContainsFunc(all, func(said error) bool { return said.Error() == e.Error() }) {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
 }
 
 // Warnings writes what an operator should look at.

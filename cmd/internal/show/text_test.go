@@ -158,7 +158,8 @@ example.com  phase new
   hint: remove the record
   mail  Nothing is done; mail continues as it does today.
 
-`}, {errors.Join(fault.Temporary("ask mx1", errors.New("no answer"), "start mx1"), fault.Temporary("ask mx2", errors.New("no answer"), "start mx2")), `
+`}, {errors.Join(fault.Temporary("ask mx1", errors.New("no answer"), "start mx1"), errors.Join(
+			fault.Temporary("ask mx2", errors.New("no answer"), "start mx2"), fault.Temporary("ask mx1", errors.New("no answer"), "start mx1"))), `
 example.com  phase new
   error: ask mx1: no answer
   hint: start mx1
