@@ -64,6 +64,10 @@ func copied(ctx context.Context, from, to string, as copying) (Copied, error) {
 	if err != nil {
 		return Copied{}, err
 	}
+	if to == "-" { // elsewhere it means standard output
+		return Copied{}, fault.Lasting(attempt, errors.New("a database is not written to standard output"),
+			"name a file that is not there yet, and hand it on when it is whole")
+	}
 	if there, err := os.Stat(to); err == nil && attempt == "back up" && !there.Mode().IsRegular() && !there.IsDir() {
 		return Copied{}, fault.Lasting(attempt, fmt.Errorf("%s is not a file, and a database is not written in one go", to),
 			"name a file that is not there yet, and hand it on when it is whole")
