@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
-// DurationFlag is a length of time that may be given in days.
+// DurationFlag is a length of time that may be given in days or weeks.
 type DurationFlag struct {
 	Span        time.Duration
 	Least, Most time.Duration
@@ -27,7 +27,7 @@ func (v *DurationFlag) String() string {
 	return calendar.Span(v.Span)
 }
 
-// Set reads "365d", or a duration in Go's notation.
+// Set reads "365d", "2w", or a duration in Go's notation.
 func (v *DurationFlag) Set(s string) error {
 	d, err := ParseDuration(s)
 	if err != nil || d < v.Least || d > v.Most {
@@ -37,13 +37,18 @@ func (v *DurationFlag) Set(s string) error {
 	return nil
 }
 
-// ParseDuration reads "365d", or a duration in Go's notation.
+// ParseDuration reads "365d" or "2w", as the configuration does, or a duration in Go's notation.
 func ParseDuration(s string) (time.Duration, error) {
 	whole, ok := strings.CutSuffix(s, "d")
+	each := 1.0
 	if !ok {
-		return time.ParseDuration(s)
+		if whole, ok = strings.CutSuffix(s, "w"); !ok {
+			return time.ParseDuration(s)
+		}
+		each = 7
 	}
 	days, err := strconv.ParseFloat(whole, 64)
+	days *= each
 	if err != nil || !(days >= 0 && days <= 1e5) {
 		return 0, fmt.Errorf("%q is not a number of days", s)
 	}
