@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/setup"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -37,6 +38,7 @@ func completions(p *console.Program) map[string]func() []string {
 		"valid":      words("24h", "72h", "7d"),
 		"for":        words("30d", "90d", "365d"),
 		"since":      words("24h", "7d", "30d"),
+		"dns":        driverNames,
 	}
 }
 
@@ -55,6 +57,14 @@ func selectorNames(c *config.Config) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(all))
+}
+
+// driverNames are the DNS drivers that 'dkimbot init' can set up.
+func driverNames() (out []string) {
+	for _, d := range setup.Drivers() {
+		out = append(out, d[0])
+	}
+	return out
 }
 
 func phaseNames() (out []string) {
@@ -90,8 +100,11 @@ func complete(p *console.Program, root *cobra.Command) {
 
 // formsOf are the words that --format takes with the command.
 func formsOf(cmd *cobra.Command) []string {
-	if cmd.Name() == "status" {
+	switch cmd.Name() {
+	case "status":
 		return console.StatusForms
+	case "check":
+		return []string{console.FormText, console.FormJSON}
 	}
 	return console.PlanForms
 }

@@ -32,6 +32,17 @@ the directory, where man(1) finds them.`,
   dkimbot man dkimbot.yaml
   dkimbot man --out /usr/local/share/man`,
 		Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(_ *cobra.Command, given []string, begun string) ([]string, cobra.ShellCompDirective) {
+			pages, err := man.All(root, configurationKeys())
+			if err != nil || len(given) > 0 {
+				pages = nil
+			}
+			var names []string
+			for _, page := range pages {
+				names = append(names, page.Name)
+			}
+			return beginning(names, begun), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pages, err := man.All(root, configurationKeys())
 			if err != nil {

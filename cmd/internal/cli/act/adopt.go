@@ -77,6 +77,8 @@ in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
 	for _, named := range f.named {
 		files, examples = files+named.synopsis(), examples+named.example()
 	}
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("layout", cobra.FixedCompletions(
+		strings.Split(layoutNames(f.layouts), " or "), cobra.ShellCompDirectiveNoFileComp)))
 	cmd.Long = strings.NewReplacer("%FILES%", files, "%LAYOUTS%", layoutNames(f.layouts)).Replace(cmd.Long)
 	cmd.Example = strings.NewReplacer("%FILES%", examples, "%LAYOUT%", f.layouts[0].Name).Replace(cmd.Example)
 	return cmd
