@@ -265,16 +265,24 @@ func (u *updater) explain(ctx context.Context, rec dkim.TXT, err error) error {
 		return permanent(
 			fmt.Errorf("%w: the server knows the key and the zone, and does not allow this update", err),
 			fmt.Sprintf(
-				"allow it, for BIND: update-policy { grant %s wildcard *._domainkey.%s TXT; }; where that stands already, "+
+				"allow it, for BIND: update-policy { grant %s %s TXT; }; where that stands already, "+
 					"the zone may be frozen, as the server's log says then: rndc thaw %s (for Knot: knotc zone-thaw %s)",
 				u.ask.key.name,
-				rec.Zone,
+				names(rec.Owner),
 				rec.Zone,
 				rec.Zone,
 			),
 		)
 	}
 	return transient(err, "")
+}
+
+// names are those that a grant is for, as BIND writes them: of all selectors, or of the place that a CNAME leads to.
+func names(owner string) string {
+	if _, domain, ok := strings.Cut(owner, "._domainkey."); ok { // the domain may lie below its zone
+		return "wildcard *._domainkey." + domain
+	}
+	return "name " + owner
 }
 
 // alias returns where a CNAME at owner leads, or "".

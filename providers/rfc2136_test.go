@@ -69,7 +69,7 @@ func TestUpdateFailuresDiffer(t *testing.T) {
 			"subdomain": {zone: "sub.example.test", want: "not authoritative for zone sub.example.test",
 				hint: "primary of sub.example.test"},
 			"not allowed": {owner: "www.example.test", want: "does not allow this update",
-				hint: "grant dkimbot. wildcard *._domainkey.example.test TXT"},
+				hint: "grant dkimbot. name www.example.test TXT"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				cfg, r := updateConfig(s), rec
