@@ -60,7 +60,12 @@ func TestCheckUpdates(t *testing.T) {
 			t.Errorf("the SOA was %s and is %s", serial, now)
 		}
 		wantChecked(t, checked(t, p, "example.test", "s1.example.test"), "not-allowed", "does not allow this update",
-			"update-policy")
+			" name s1.example.test TXT; }")
+		wantChecked(t, checked(t, p, "example.test", "s1._domainkey.below.example.test"), "not-allowed",
+			" wildcard *._domainkey.below.example.test TXT; }")
+		away := updateConfig(s)
+		away.Account.(*RFC2136).Server = "127.0.0.1:1"
+		wantChecked(t, checked(t, openUpdates(t, away), "example.test", rec.Owner), "unreachable", "127.0.0.1:1 runs")
 		wantChecked(t, checked(t, p, "other.test", "s1._domainkey.other.test"), "not-allowed", "not authoritative")
 		for word, change := range map[string]func(*RFC2136){
 			"BADSIG": func(c *RFC2136) {

@@ -3,6 +3,7 @@ package providers
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -63,9 +64,13 @@ func (p *Provider) fault(attempt string, rec dkim.TXT, err error) error {
 	if hint == "" && f.kind == fault.Transient {
 		hint = "trying again later can help; if it does not, see what the provider says about its health"
 	}
+	code := f.code
+	if code == "" && f.kind == fault.Transient && errors.As(err, new(net.Error)) {
+		code = codes.Unreachable
+	}
 	return &fault.Error{
 		Kind: f.kind,
-		Code: f.code,
+		Code: code,
 		What: fmt.Sprintf("%s %s in zone %s through provider %s (%s)", attempt, rec.Owner, rec.Zone, p.name, p.driver),
 		Hint: p.redact(hint),
 		Err:  p.withoutSecrets(err),

@@ -86,11 +86,11 @@ func (s *Store) diagnoseConnection(f *fault.Error, err error) {
 		f.Err = fmt.Errorf("can't use what Vault at %s sends: %w", s.cfg.Address, errLarge)
 		f.Hint = "check that keystore.address leads to Vault, and see what stands between; dkimbot tries again by itself"
 	case errors.Is(err, context.DeadlineExceeded):
-		f.Kind = fault.Transient
+		f.Kind, f.Code = fault.Transient, codes.Unreachable
 		f.Err = fmt.Errorf("no answer from Vault at %s within %s", s.cfg.Address, s.cfg.Timeout)
 		f.Hint = "see whether Vault and the way to it are overloaded; dkimbot tries again by itself"
 	case errors.As(err, &failed):
-		f.Kind = fault.Transient
+		f.Kind, f.Code = fault.Transient, codes.Unreachable
 		f.Err = fmt.Errorf("can't reach Vault at %s: %w", s.cfg.Address, failed.Err)
 		f.Hint = "check that Vault runs, that keystore.address is right, and that no firewall is in between; " +
 			"dkimbot tries again by itself"

@@ -112,7 +112,7 @@ const (
 	NotWritable    Code = "not-writable"    // dkimbot could not write there
 	NotAllowed     Code = "not-allowed"     // the DNS account may not change the record
 	ServersSilent  Code = "servers-silent"  // a name server does not answer
-	Unreachable    Code = "unreachable"     // the address of a notice can't be reached
+	Unreachable    Code = "unreachable"     // a DNS account, Vault or the address of a notice can't be reached
 )
 
 // Errors of plans, limits and hooks.
