@@ -79,6 +79,7 @@ type SignerSeen struct {
 	// what the host that answers signs with, where Ref is what it, or one that is gone, signed with until now; else zero
 	Here      dkim.Ref
 	Overruled string // the line of others that counts in the place of dkimbot's own, for people; "" for none
+	Unkept    string // what is missing so that it signs after its next start, for people; "" for nothing
 }
 
 // Refs returns all that a signer may sign with by what it said: none where it does not sign.

@@ -52,8 +52,7 @@ type Side struct {
 	Fresh    bool // the key is yet to be made: what KeyID and Record are to be is not known
 }
 
-// Does reports whether s is what was approved as a. A key that was yet to be made has its
-// name by now.
+// Does reports whether s is what was approved as a. A key that was yet to be made has its name by now.
 func (s Step) Does(a Step) bool {
 	if a.Kind != s.Kind || a.Selector != s.Selector || a.Signer != s.Signer {
 		return false

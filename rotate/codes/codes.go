@@ -177,6 +177,7 @@ const (
 	SignerSilent    Code = "signer-silent"    // it does not say what it signs with
 	SignerStuck     Code = "signer-stuck"     // it signs, and would refuse to be switched
 	SignerOverruled Code = "signer-overruled" // a line of others counts in the place of dkimbot's own
+	SignerUnkept    Code = "signer-unkept"    // it signs, and the lines that it needs at its next start are gone
 	SignerLeftOver  Code = "signer-left-over" // it is no longer listed, and may sign with a key that stands
 	KeyMissing      Code = "key-missing"      // the keystore does not hold it any more
 	KeyDifferent    Code = "key-different"    // the newest one is not dkimbot's

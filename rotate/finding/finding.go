@@ -41,7 +41,7 @@ func (f Finding) Thing() Thing {
 	case codes.MailFails:
 		kind = TheExposure
 	case codes.SignerStrays, codes.SignerEmpty, codes.SignerSilent, codes.SignerLeftOver,
-		codes.SignerOverruled:
+		codes.SignerOverruled, codes.SignerUnkept:
 		kind = TheSigner
 	}
 	return Thing{Kind: kind, Selector: f.Selector, Signer: f.Signer}

@@ -31,6 +31,15 @@ func Overruled(signer, line string) *Finding {
 		Message: fmt.Sprintf("in the files of signer %s, %s", signer, line)}
 }
 
+// Unkept says that a signer signs, and would not after its next start; nil where it would.
+func Unkept(signer, what string) *Finding {
+	if what == "" {
+		return nil
+	}
+	return &Finding{Code: codes.SignerUnkept, Signer: signer, Message: fmt.Sprintf("in the files of signer %s, %s", signer, what),
+		Repair: "dkimbot writes its lines again by itself; see what removed them"}
+}
+
 // ContestedFor is how long it is remembered that another program changed a signer.
 const ContestedFor = 24 * time.Hour
 

@@ -61,6 +61,7 @@ func (h *Check) Drift() []finding.Finding {
 		if seen.Signers[name].Err == nil { // else that is reported as it is
 			add(finding.Stuck(name, seen.Signers[name].Refuses))
 			add(finding.Overruled(name, seen.Signers[name].Overruled))
+			add(finding.Unkept(name, seen.Signers[name].Unkept))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {

@@ -57,7 +57,7 @@ func TestDrift(t *testing.T) {
 	for _, code := range plantest.Codes(t, "Drift.") {
 		unfound[code] = true
 	}
-	if len(unfound) != 20 {
+	if len(unfound) != 21 {
 		t.Fatalf("%d codes", len(unfound))
 	}
 	for title, tt := range map[string]struct {
@@ -246,6 +246,9 @@ func TestDrift(t *testing.T) {
 		"a line of others that counts with the next reload": {plantest.Ready, func(s *scene) {
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.Seen.Signers["mx2"].Ref, Overruled: "line 1 of /t counts"}
 		}, "signer-overruled mx2!", "in the files of signer mx2, line 1 of /t counts"},
+		"a signer that would not sign after its next start": {plantest.Ready, func(s *scene) {
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.Seen.Signers["mx2"].Ref, Unkept: "/t is missing"}
+		}, "signer-unkept mx2", "in the files of signer mx2, /t is missing / dkimbot writes its lines again"},
 		"a new signer": {plantest.Ready, func(s *scene) {
 			s.Want.Signers = append(s.Want.Signers, "mx3")
 			s.Seen.Signers["mx3"] = rotate.SignerSeen{}

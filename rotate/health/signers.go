@@ -89,15 +89,16 @@ func (j *Judge) Replaceable(s string, leaked bool) error {
 	return nil
 }
 
-// Drifted returns the signers that must sign with the active key and do not, or have not
-// confirmed it: none where it is lost for good, since they are switched to the next good key.
+// Drifted returns the signers that must sign with the active key and do not, or would not after their next start, or
+// have not confirmed it: none where it is lost for good, since they are switched to the next good key.
 func (j *Judge) Drifted() (drifted []string) {
 	if j.LostForGood(j.Have.Active) {
 		return nil
 	}
 	key := j.Have.Selector(j.Have.Active).Key
 	for _, signer := range j.Want.Signers {
-		if !j.Confirmed(signer, j.Have.Active, key.ID) {
+		seen := j.Seen.Signers[signer]
+		if !j.Confirmed(signer, j.Have.Active, key.ID) || seen.Err == nil && seen.Unkept != "" {
 			drifted = append(drifted, signer)
 		}
 	}

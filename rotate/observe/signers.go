@@ -35,14 +35,17 @@ func Ask(name string, s ports.SignerReader) *Questions {
 			if several, ok := s.(ports.Several); ok {
 				here, unheard = several.Hosts(ctx, domains)
 			}
-			var overruled map[string]string
+			var overruled, unkept map[string]string
 			if shared, ok := s.(ports.Sharer); ok {
 				overruled = shared.Overruled(ctx, domains)
+			}
+			if keeper, ok := s.(ports.Keeper); ok {
+				unkept = keeper.Unkept(ctx, domains)
 			}
 			seen, errs := make([]rotate.SignerSeen, len(next)), make([]error, len(next))
 			for i, k := range next {
 				seen[i] = rotate.SignerSeen{Ref: active[k.Domain], Here: here[k.Domain], Unheard: unheard,
-					Overruled: overruled[k.Domain]}
+					Overruled: overruled[k.Domain], Unkept: unkept[k.Domain]}
 				errs[i] = batch.ErrorFor(err, k.Domain)
 				seen[i].Refuses = fault.UnlessTransient(batch.ErrorFor(whichever, k.Domain))
 				if only := fault.UnlessTransient(each[k.Domain]); seen[i].Refuses == nil && only != nil {

@@ -287,3 +287,29 @@ func TestVerifyReason(t *testing.T) {
 		}
 	}
 }
+
+// TestUnkept guards I1: a signer that signs, and would not after its next start, is given the active key again, where the
+// keystore has it; one that does not answer is not.
+func TestUnkept(t *testing.T) {
+	for name, c := range map[string]struct {
+		scene  *scene
+		change func(*scene)
+		given  bool
+	}{
+		"at rest":                {plantest.Ready(), func(*scene) {}, true},
+		"in a drain":             {plantest.Draining(), func(*scene) {}, true},
+		"it does not answer":     {plantest.Ready(), func(s *scene) { s.Silence("mx2") }, false},
+		"the keystore is silent": {plantest.Ready(), func(s *scene) { s.KeystoreSilent("s1") }, false},
+	} {
+		c.change(c.scene)
+		seen := c.scene.Seen.Signers["mx2"]
+		seen.Unkept = "/t is missing"
+		c.scene.Seen.Signers["mx2"] = seen
+		if _, given := isGiven(c.scene, c.scene.Have.Active, "mx2"); given != c.given {
+			t.Errorf("%s: it is given the active key: %t", name, given)
+		}
+		if _, given := isGiven(c.scene, c.scene.Have.Active, "mx1"); given {
+			t.Errorf("%s: mx1 is given it, too", name)
+		}
+	}
+}

@@ -97,6 +97,13 @@ type Sharer interface {
 	Overruled(ctx context.Context, domains []string) map[string]string
 }
 
+// Keeper is implemented by signers whose programs sign with what they have read, whatever becomes of their files.
+type Keeper interface {
+	// Unkept returns, by domain and for people, what is missing or changed in the files of domains that are signed, so
+	// that they would not be after the program's next start. Activate writes it again.
+	Unkept(ctx context.Context, domains []string) map[string]string
+}
+
 // Fetcher is implemented by signers that may fetch private keys themselves.
 type Fetcher interface {
 	// Fetches reports whether the signer does: then it can be switched to a key by its name and

@@ -58,6 +58,14 @@ func (w Wrapped) Overruled(ctx context.Context, domains []string) map[string]str
 	return nil
 }
 
+// Unkept implements Keeper.
+func (w Wrapped) Unkept(ctx context.Context, domains []string) map[string]string {
+	if s, ok := w.Signer.(Keeper); ok {
+		return s.Unkept(ctx, domains)
+	}
+	return nil
+}
+
 // Fetches implements Fetcher.
 func (w Wrapped) Fetches() bool {
 	f, ok := w.Signer.(Fetcher)

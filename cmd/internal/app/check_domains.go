@@ -122,7 +122,7 @@ func strayed(plan rotate.DomainPlan, signer string) error {
 		"it confirmed", Err: errors.New(f.Message), Hint: hint}
 }
 
-// strays reports whether a finding says that a signer signs otherwise than it confirmed.
+// strays reports whether a finding says that a signer signs otherwise than it confirmed, or would after its next start.
 func strays(f finding.Finding) bool {
-	return f.Code == codes.SignerEmpty || f.Code == codes.SignerStrays || f.Code == codes.SignerSilent
+	return slices.Contains([]codes.Code{codes.SignerEmpty, codes.SignerStrays, codes.SignerSilent, codes.SignerUnkept}, f.Code)
 }

@@ -3,6 +3,8 @@ package dkimpy
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/signer/block"
@@ -41,6 +43,24 @@ func (s *Signer) Overruled(ctx context.Context, domains []string) map[string]str
 			if i == 0 {
 				used[d] = ours
 			}
+		}
+	}
+	return out
+}
+
+// Unkept returns, by domain, that the SigningTable, or the line of ours there, is gone that the daemon has read. Of key
+// files and the KeyTables Active says it.
+func (s *Signer) Unkept(_ context.Context, domains []string) map[string]string {
+	data, err := keyfiles.ReadTable(s.cfg.SigningTable)
+	if err != nil {
+		return nil // Active says it
+	}
+	read, out := records(data), map[string]string{}
+	for _, d := range domains {
+		named := slices.ContainsFunc(read, func(r record) bool { return matches(r.key, "postmaster@"+d) })
+		if !named && s.store.Has(d) { // else it is signed by means of others
+			out[d] = fmt.Sprintf("%s names no key for %s: dkimpy-milter signs with what it has read, and no more after its next "+
+				"start", s.cfg.SigningTable, d)
 		}
 	}
 	return out

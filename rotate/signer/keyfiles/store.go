@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -50,6 +51,12 @@ func (s *Store) Kept(n dkim.Name) (out []string) {
 		}
 	}
 	return out
+}
+
+// Has reports whether key files stand in the key directory for a domain.
+func (s *Store) Has(domain string) bool {
+	files, _ := os.ReadDir(filepath.Join(s.Path, domain))
+	return slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), ending) })
 }
 
 // Open checks that the program will accept keys below the key directory and

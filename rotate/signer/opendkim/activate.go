@@ -272,7 +272,7 @@ func (b *batch) keepOthers(ctx context.Context) (err error) {
 			if b.socket.None() {
 				return nil
 			}
-			active, _ := b.ask(ctx, domains, b.keyring(b.view, b.marker))
+			active, _, _ := b.ask(ctx, domains, b.keyring(b.view, b.marker))
 			return active
 		}, func() bool { return len(b.prove(ctx, 0)) == 0 })
 	b.jobs = b.jobsOf(b.Keys)

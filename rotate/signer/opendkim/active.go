@@ -24,7 +24,8 @@ import (
 // are an error, because it continues with those from before. For a domain whose last change is not
 // confirmed it is what signed before that change, unless somebody took the domain out of the tables since or, with a
 // milter socket, Lag has passed. A domain that is not signed for in its own name, that
-// has no key, or whose mail the daemon turns away, is left out. A key
+// has no key, or whose mail the daemon turns away, is left out, as all are while it does not run and could not start,
+// since a table is missing. A key
 // file that can't be read fails its own domain only: the error is then a
 // *signer.PartialError beside the answers for the others, or the fault itself
 // when one domain was asked for. It writes nothing. Where it can't be said whom keys would have
@@ -53,7 +54,10 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		active, failed := s.believe(ctx, domains, view, marker)
 		return active, signer.Partial(failed, len(domains))
 	}
-	active, failed := s.ask(ctx, domains, s.keyring(view, marker))
+	active, failed, down := s.ask(ctx, domains, s.keyring(view, marker))
+	if down && s.goneTable() != "" {
+		return active, nil // it could not start: nothing is signed
+	}
 	if s.mayBeOpen() {
 		var open []string
 		for domain := range marker {

@@ -15,13 +15,16 @@ import (
 
 // ask returns what the daemon signs mail of each domain with; a domain that it does not sign
 // for, or whose mail it turns away, is left out. When the daemon does not answer, that is
-// the error of every domain that it was not asked about.
-func (s *Signer) ask(ctx context.Context, domains []string, keys keyring) (map[string]dkim.Ref, map[string]error) {
-	return s.socket.Asked().Active(ctx, domains, keys.identify, func(err error) error {
+// the error of every domain that it was not asked about; down says that it does not run.
+func (s *Signer) ask(ctx context.Context, domains []string, keys keyring) (active map[string]dkim.Ref,
+	failed map[string]error, down bool) {
+	active, failed = s.socket.Asked().Active(ctx, domains, keys.identify, func(err error) error {
+		down = milter.Nobody(err)
 		return milter.Silent(ctx, fmt.Sprintf("ask opendkim at %s what it signs with (signer %s)", s.cfg.Milter, s.cfg.Name),
 			err, "see whether the daemon runs and whether milter in the configuration is its Socket; "+
 				"what the tables say is no proof of what it signs with")
 	})
+	return active, failed, down
 }
 
 // identify finds the key that made the signature among those that the files hold; a zero Ref where the mail was not

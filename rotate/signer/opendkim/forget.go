@@ -174,7 +174,7 @@ func (b *batch) stillSigning(ctx context.Context, domains []string,
 // signing returns the domains that the daemon signs with their keys.
 func (b *batch) signing(ctx context.Context, domains []string,
 	keys map[string]dkim.Ref) (signing []string, failed map[string]error) {
-	active, failed := b.ask(ctx, domains, b.keyring(b.view, b.marker))
+	active, failed, _ := b.ask(ctx, domains, b.keyring(b.view, b.marker))
 	for _, domain := range domains {
 		if is, ok := active[domain]; ok && strings.EqualFold(is.Selector, keys[domain].Selector) &&
 			(is.KeyID == keys[domain].KeyID || is.KeyID == signer.UnknownKey) {
