@@ -124,5 +124,6 @@ func strayed(plan rotate.DomainPlan, signer string) error {
 
 // strays reports whether a finding says that a signer signs otherwise than it confirmed, or would after its next start.
 func strays(f finding.Finding) bool {
-	return slices.Contains([]codes.Code{codes.SignerEmpty, codes.SignerStrays, codes.SignerSilent, codes.SignerUnkept}, f.Code)
+	return slices.Contains([]codes.Code{codes.SignerEmpty, codes.SignerStrays, codes.SignerSilent,
+		codes.SignerUnkept}, f.Code)
 }
