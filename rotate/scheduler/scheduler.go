@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -148,6 +149,11 @@ func (s *Scheduler) due(ctx context.Context, a *agenda, now time.Time) ([]string
 // report logs what went wrong, with what to do about it.
 func (s *Scheduler) report(r engine.Result, next time.Time) {
 	if r.Err == nil || errors.Is(r.Err, context.Canceled) {
+		return
+	}
+	if fault.CodeOf(r.Err) == codes.LeaseHeld { // such as a person's command: nothing is wrong
+		s.Log.Info("another process works on a domain", "domain", r.Domain, "message", r.Err,
+			"next_try", next.UTC().Format(time.RFC3339))
 		return
 	}
 	s.Log.Error("a domain could not be worked on", "domain", r.Domain, "error", r.Err, "hint", fault.HintOf(r.Err),
