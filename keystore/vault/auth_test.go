@@ -208,7 +208,7 @@ func TestHangingLoginIsShared(t *testing.T) {
 	for range 16 {
 		wg.Go(func() {
 			_, _, err := ks.Get(t.Context(), name, 0)
-			wantFault(t, err, fault.Transient, "", "tries again by itself")
+			wantFault(t, err, fault.Transient, "unreachable", "tries again by itself")
 		})
 	}
 	wg.Wait()

@@ -53,7 +53,7 @@ func TestUnreachable(t *testing.T) {
 	}
 	ln.Close()
 	ks := open(t, vault.Config{Address: "http://" + ln.Addr().String(), Auth: token("x")})
-	wantAll(t, ks, fault.Transient, "", "check that Vault runs")
+	wantAll(t, ks, fault.Transient, "unreachable", "check that Vault runs")
 }
 
 func TestForbidden(t *testing.T) {
@@ -137,7 +137,7 @@ func TestHanging(t *testing.T) {
 	})
 	defer close(release)
 	start := time.Now()
-	wantAll(t, ks, fault.Transient, "", "")
+	wantAll(t, ks, fault.Transient, "unreachable", "")
 	if d := time.Since(start); d > time.Minute {
 		t.Errorf("three hanging calls took %s", d)
 	}
@@ -164,12 +164,13 @@ func TestLostAnswer(t *testing.T) {
 	after := 1
 	for _, lost := range []struct {
 		title  string
+		code   codes.Code
 		answer func(http.ResponseWriter)
 	}{
-		{"connection lost", func(http.ResponseWriter) { panic(http.ErrAbortHandler) }},
-		{"bad gateway", func(w http.ResponseWriter) { http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway) }},
-		{"no answer of Vault's", func(w http.ResponseWriter) { fmt.Fprint(w, "<html>please log in</html>") }},
-		{"empty answer", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }},
+		{"connection lost", codes.Unreachable, func(http.ResponseWriter) { panic(http.ErrAbortHandler) }},
+		{"bad gateway", "", func(w http.ResponseWriter) { http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway) }},
+		{"no answer of Vault's", "", func(w http.ResponseWriter) { fmt.Fprint(w, "<html>please log in</html>") }},
+		{"empty answer", "", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }},
 	} {
 		t.Run(lost.title, func(t *testing.T) {
 			p.set(func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool {
@@ -183,7 +184,7 @@ func TestLostAnswer(t *testing.T) {
 			before := p.count(http.MethodPut, "/v1/secret/data/dkim/example.com/s1")
 			key := generate(t)
 			_, err := ks.Put(t.Context(), name, key, after)
-			wantFault(t, err, fault.Transient, "", "may have been stored")
+			wantFault(t, err, fault.Transient, lost.code, "may have been stored")
 			if n := p.count(http.MethodPut, "/v1/secret/data/dkim/example.com/s1") - before; n != 1 {
 				t.Errorf("the write was sent %d times", n)
 			}
@@ -221,7 +222,7 @@ func TestReadBack(t *testing.T) {
 		return false
 	})
 	_, err = ks.Put(t.Context(), name, generate(t), 2)
-	wantFault(t, err, fault.Transient, "", "may have been stored")
+	wantFault(t, err, fault.Transient, "unreachable", "may have been stored")
 }
 
 // Reads are tried again on a bad connection and on a bad moment.
