@@ -123,5 +123,8 @@ func (s *Signer) problem(what string, p Problem, secret map[string]bool) error {
 // printable cuts what a host says of itself.
 func printable(text string) string {
 	const most = 64
-	return child.Tail([]byte(text[:min(len(text), most)]))
+	return oneLine(text[:min(len(text), most)])
 }
+
+// oneLine makes one line of what a host says, so that it can't pass for a line of dkimbot's own.
+func oneLine(text string) string { return strings.Join(strings.Fields(child.Tail([]byte(text))), " ") }

@@ -3,7 +3,6 @@ package ssh
 import (
 	"context"
 
-	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/signer/protocol"
 )
 
@@ -32,7 +31,7 @@ func (s *Signer) hear(r protocol.Request, a Answer) {
 	for _, e := range r.Domains {
 		delete(s.overruled, e.Domain)
 		if line := a.Overruled[e.Domain]; line != "" && r.Action == protocol.Active {
-			s.overruled[e.Domain] = "on host " + s.cfg.Host + ", " + child.Tail([]byte(line))
+			s.overruled[e.Domain] = "on host " + s.cfg.Host + ", " + oneLine(line)
 		}
 	}
 }
