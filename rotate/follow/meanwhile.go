@@ -42,6 +42,20 @@ func Unserved(st rotate.State, seen rotate.Observation, signer string) *finding.
 	return f
 }
 
+// Waiting says that a signer which has not confirmed anything yet, such as one that is built again just when a move was
+// given up, signs with nothing, and can't be given the active key while the keystore does not answer (I1).
+func Waiting(st rotate.State, seen rotate.Observation, signer string) *finding.Finding {
+	says, looked := seen.Signers[signer]
+	_, known := st.Signers[signer]
+	if st.Active == "" || known || !looked || says.Err != nil || says.Ref.Selector != "" || seen.Fetchers[signer] ||
+		seen.Selectors[st.Active].KeyErr == nil {
+		return nil
+	}
+	return &finding.Finding{Code: codes.SignerEmpty, Signer: signer, Message: fmt.Sprintf("signer %s does not sign for %s, and "+
+		"the keystore does not answer; its mail leaves unsigned or is turned away", signer, st.Domain),
+		Repair: "it is given the key of " + st.Active + " by itself, as soon as the keystore answers"}
+}
+
 // OutOfReach reports whether a signer can't be given the key that the others use meanwhile, because the keystore does
 // not hold it any more.
 func OutOfReach(seen rotate.Observation, signer, selector string) bool {

@@ -52,6 +52,37 @@ func TestLostMeanwhile(t *testing.T) {
 	}
 }
 
+// TestWaiting: a signer that confirmed nothing yet and signs with nothing is named while the keystore keeps the active key
+// from it (I1); one that needs no keystore, or is only to be given the key, is not.
+func TestWaiting(t *testing.T) {
+	sealed := rotate.SelectorSeen{KeyErr: errors.New("sealed")}
+	for title, c := range map[string]struct {
+		says    rotate.SignerSeen
+		key     rotate.SelectorSeen
+		fetches bool
+		known   bool
+		want    bool
+	}{
+		"the keystore is sealed": {key: sealed, want: true},
+		"the keystore answers":   {},
+		"it fetches the key":     {key: sealed, fetches: true},
+		"it signs":               {key: sealed, says: rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Selector: "s2"}}}},
+		"it is silent":           {key: sealed, says: rotate.SignerSeen{Err: errors.New("no route to host")}},
+		"it confirmed a key":     {key: sealed, known: true},
+	} {
+		st := rotate.CopyState(ready())
+		delete(st.Signers, "mx1")
+		if c.known {
+			st.Signers = map[string]rotate.Confirmed{"mx1": {Selector: st.Active}}
+		}
+		seen := rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": c.says}, Fetchers: map[string]bool{"mx1": c.fetches},
+			Selectors: map[string]rotate.SelectorSeen{st.Active: c.key}}
+		if f := follow.Waiting(st, seen, "mx1"); (f != nil) != c.want {
+			t.Errorf("%s: %+v", title, f)
+		}
+	}
+}
+
 // TestDeadKeyLeftBehind: mail fails through a signer that signs with a revoked key of a selector from before a move, and
 // that is said, also while the signer does not answer; one that has left the key is not named.
 func TestDeadKeyLeftBehind(t *testing.T) {

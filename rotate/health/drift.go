@@ -58,6 +58,7 @@ func (h *Check) Drift() []finding.Finding {
 	}
 	for _, name := range want.Signers {
 		add(h.SignerDrift(name))
+		add(follow.Waiting(have, seen, name))
 		if seen.Signers[name].Err == nil { // else that is reported as it is
 			add(finding.Stuck(name, seen.Signers[name].Refuses))
 			add(finding.Overruled(name, seen.Signers[name].Overruled))

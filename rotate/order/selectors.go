@@ -103,7 +103,7 @@ func goBack(p *order, st *rotate.State) rotate.Event {
 	old, gone := p.Have.Origin.Active, strings.Join(slices.Sorted(maps.Keys(p.Have.Selectors)), " and ")
 	*st = follow.MovedBack(*st, p.Want.Signers, p.Now)
 	return rotate.Event{Kind: rotate.NewSelectors, Selector: old, Message: fmt.Sprintf("the move to %s is given up: the "+
-		"domain is back at %s, and signs with %s", cmp.Or(gone, "none"), strings.Join(p.Have.Origin.Pair[:], " and "), old)}
+		"domain is back at %s, and signers go to %s", cmp.Or(gone, "none"), strings.Join(p.Have.Origin.Pair[:], " and "), old)}
 }
 
 // moveElsewhere gives a move to other selectors up for one to those that the policy names by now: the domain goes back
