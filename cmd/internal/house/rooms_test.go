@@ -157,7 +157,7 @@ var arrows = map[string][]string{
 		"rotate/plan", "rotate/shown"},
 	"rotate/keyring":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports"},
 	"rotate/testmail":  {"rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/scheduler": {"rotate", "rotate/engine", "rotate/fault", "rotate/ports"},
+	"rotate/scheduler": {"rotate", "rotate/codes", "rotate/engine", "rotate/fault", "rotate/ports"},
 	"cmd/dkimbot":      {"cmd/internal/cli"},
 	"cmd/internal/report": {"rotate", "rotate/codes", "rotate/dkim", "rotate/engine", "rotate/fault", "rotate/finding",
 		"rotate/forecast", "rotate/preflight", "rotate/simulate"},
