@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 // Settings are what can be configured about one driver: a struct that its driver reads, and
@@ -127,14 +129,10 @@ func (f Field) Ways() []string {
 	return []string{f.Key}
 }
 
-// Brief writes d as people do: 168h, not 168h0m0s.
+// Brief writes d as all output does, in a form that the configuration takes: 7d, not 168h0m0s.
 func Brief(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
+	if d < 0 {
+		return "-" + calendar.Span(-d)
 	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return calendar.Span(d)
 }

@@ -80,7 +80,7 @@ func TestBadConfigurations(t *testing.T) {
 		"secret missing": {func(l *lab) { l.Provider = rfc2136("127.0.0.1:1", "no.secret") },
 			[]string{"no.secret: there is no such file", "hint: create it, mode 0600"}},
 		"waits that break mail": {func(l *lab) { l.Policy = "drain: 1h" },
-			[]string{"a drain of 1h is less than seven days", "hint: write 168h or more"}},
+			[]string{"a drain of 1h is less than seven days", "hint: write 7d or more"}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()

@@ -36,16 +36,16 @@ func (p *Policy) Fields() []settings.Field {
 			Meaning: "spreads the rotations of many domains over this time; each domain has its own fixed share"},
 		{Key: "drain", Into: &p.Drain,
 			Meaning: "how long the old key stays published after the last signer has switched; " +
-				"less than 168h needs unsafe_timing"},
+				"less than 7d needs unsafe_timing"},
 		{Key: "settle", Into: &p.Settle,
-			Meaning: "how long a replaced key must have been public before it is used; less than 168h needs unsafe_timing"},
+			Meaning: "how long a replaced key must have been public before it is used; less than 7d needs unsafe_timing"},
 		{Key: "unsafe_timing", Into: &p.Unsafe,
 			Meaning: "allow a drain and settle below seven days; for laboratories only, since mail can fail"},
 		{Key: "key", Into: (*string)(&p.Key), Choices: []string{string(dkim.RSA2048), string(dkim.RSA4096),
 			string(dkim.Ed25519)}, Meaning: "the kind of keys"},
 		{Key: "selectors", Into: (*selectorPair)(&p.Selectors), Form: is("list of two"),
 			Default: "[" + strings.Join(p.Selectors[:], ", ") + "]", Meaning: "the two selectors that sign in turn"},
-		{Key: "ttl", Into: &p.TTL, Shortest: time.Second, Span: wholeTTL, Meaning: "the TTL of key records, at most 168h"},
+		{Key: "ttl", Into: &p.TTL, Shortest: time.Second, Span: wholeTTL, Meaning: "the TTL of key records, at most 7d"},
 		{Key: "note", Into: &p.Note, Form: settings.Form{Parse: shortNote}, Blank: true,
 			Meaning: "the n= tag of key records, at most 100 bytes"},
 		{Key: "plan_only", Into: &p.Limits.PlanOnly, Meaning: "change these domains only by a saved plan that a person applies"},
@@ -89,7 +89,7 @@ func wholeTTL(ttl time.Duration) *settings.Problem {
 	case ttl%time.Second != 0:
 		return settings.Wrong(fmt.Sprintf("%s is not in whole seconds", ttl), "DNS counts whole seconds: 1h, 300s")
 	case ttl > safeWait:
-		return settings.Wrong(settings.Brief(ttl)+" is too long", "want at most 168h; 1h is usual")
+		return settings.Wrong(settings.Brief(ttl)+" is too long", "want at most 7d; 1h is usual")
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func checkWaits(s *node.Section, p Policy) {
 		if w.wait < safeWait && !p.Unsafe {
 			s.Doc.Fail(line, path, fmt.Sprintf("a %s of %s is less than seven days: receivers may still hold the old key (I2)",
 				w.key, settings.Brief(w.wait)),
-				"write 168h or more, or unsafe_timing: true in a laboratory")
+				"write 7d or more, or unsafe_timing: true in a laboratory")
 		}
 	}
 	if p.Unsafe && s.Has("ttl", "drain", "settle") && p.TTL > min(p.Drain, p.Settle) {
