@@ -43,7 +43,7 @@ func warnKind(p *planner) {
 	case p.Have.Phase == rotate.Ready && other[standby]:
 		when = fmt.Sprintf("after two rotations; 'dkimbot rotate --domain %s --replace-standby' gives %s one now, "+
 			"so that the next rotation leads to it", p.Want.Name, standby)
-	case p.Have.Phase == rotate.Switching && other[standby]:
+	case other[standby] && (p.Have.Phase == rotate.Switching || p.Have.Selector(standby).Next != nil):
 		when = "after the next two rotations"
 	case p.Have.Phase == rotate.Switching:
 		when = "after this rotation"

@@ -117,6 +117,7 @@ func TestKindIsSaid(t *testing.T) {
 		{plantest.Switching, dkim.RSA2048, []string{"s2"}, nil, "after this rotation"},
 		{plantest.Draining, dkim.RSA2048, nil, nil, "after the next rotation"},
 		{plantest.Draining, dkim.RSA2048, []string{"s2"}, nil, "when the drain of s1 is over"},
+		{plantest.Stored, dkim.RSA2048, nil, nil, "after the next two rotations"}, // the fresh key is made already
 		{plantest.Ready, dkim.RSA2048, nil, func(s *scene) { s.Seen.Unmixed = map[string]bool{"mx2": true} },
 			"signer mx2 would turn mail away"},
 	} {
