@@ -70,3 +70,22 @@ func TestUnasked(t *testing.T) {
 		t.Errorf("%v, %v, %v", active, err, over)
 	}
 }
+
+// TestDoubtfulAnswers guards I10: what a host says in two ways is not known, the answer of another agent is none, and the
+// lag that a host claims is bounded.
+func TestDoubtfulAnswers(t *testing.T) {
+	const both = `"active":{"a.example":{"selector":"s1"}},"failed":{"a.example":{"error":"the table is damaged"}}}`
+	s, _ := answering(t, `{"format_version":1,"signer":"mx2","instance":"A","lag_ns":9000000000000000000,`+both)
+	active, err := s.Active(t.Context(), []string{"a.example"})
+	if len(active) > 0 || err == nil || !strings.Contains(err.Error(), "the table is damaged") {
+		t.Errorf("in two ways: %v, %v", active, err)
+	}
+	if s.Lag() != 24*time.Hour {
+		t.Errorf("the lag is %s", s.Lag())
+	}
+	s, _ = answering(t, `{"format_version":1,"signer":"mx3","instance":"A",`+both)
+	if active, err := s.Active(t.Context(), []string{"a.example"}); err == nil || len(active) > 0 ||
+		!strings.Contains(err.Error(), "another agent") {
+		t.Errorf("of another agent: %v, %v", active, err)
+	}
+}

@@ -173,6 +173,10 @@ func TestRefusals(t *testing.T) {
 	} {
 		shown(t, ask(t, h, in))
 	}
+	a := ask(t, h, request("explode", newest(t, h), protocol.Entry{Domain: "c.example"}))
+	if a.Refused == nil || len(a.Failed) > 0 || len(a.Active) > 0 {
+		t.Errorf("what is refused says something of domains: %+v", a)
+	}
 	cut, cancel := context.WithCancel(t.Context())
 	cancel()
 	waits, w := io.Pipe()
@@ -181,12 +185,24 @@ func TestRefusals(t *testing.T) {
 	if err := h.Serve(cut, waits, &out); err != nil {
 		t.Fatal(err)
 	}
-	a, _, err := ssh.ReadAnswer(out.Bytes())
+	answer, _, err := ssh.ReadAnswer(out.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown(t, a)
+	shown(t, answer)
 	faulttest.Shown(t, h.Serve(t.Context(), request("active", ""), full{}))
+}
+
+// TestFirstError: where a key that was refused is not known to sign either, why it was refused is said.
+func TestFirstError(t *testing.T) {
+	h, s := newHost(t)
+	s.err = fault.Temporary("read the table", errors.New("it is damaged"), "correct it")
+	k := entry(signertest.At("a.example", "s1", signertest.Keys(t, 1)[0]))
+	k.KeyID = strings.Repeat("0", 64)
+	a := ask(t, h, request("activate", newest(t, h), k))
+	if got := a.Failed["a.example"].Error; !strings.Contains(got, "not the one that is named") {
+		t.Errorf("it says %q", got)
+	}
 }
 
 func newest(t *testing.T, h *stdio.Host) string { return ask(t, h, request("active", "")).Ticket }
