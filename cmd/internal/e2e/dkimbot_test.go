@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -21,6 +22,21 @@ import (
 	_ "github.com/dkimbot/dkimbot/cmd/internal/cli"
 )
 
+// programs is where the programs under test are, as long as the tests run.
+var programs string
+
+func TestMain(m *testing.M) { os.Exit(withPrograms(m)) }
+
+func withPrograms(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "programs")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	programs = dir
+	return m.Run()
+}
+
 // build builds the program under test, with the race detector if the test has it.
 func build(t testing.TB) string {
 	t.Helper()
@@ -33,20 +49,35 @@ func build(t testing.TB) string {
 }
 
 // buildWith builds it with these flags; but for the race detector as it is released, so that what lint has
-// compiled is used.
+// compiled is used. Go links a program each time that it is built, which takes seconds: the tests share it.
 func buildWith(t testing.TB, flags ...string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "dkimbot")
+	once, _ := built.LoadOrStore(strings.Join(flags, " "), sync.OnceValues(func() (string, error) {
+		return link(flags)
+	}))
+	binary, err := once.(func() (string, error))()
+	must(t, err)
+	return binary
+}
+
+// built holds what builds the program with some flags, and returns its path.
+var built sync.Map
+
+func link(flags []string) (string, error) {
+	dir, err := os.MkdirTemp(programs, "")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "dkimbot")
 	argv := append(append([]string{"build", "-o", binary}, flags...), "github.com/dkimbot/dkimbot/cmd/dkimbot")
 	cmd := exec.Command("go", argv...)
 	if !slices.Contains(flags, "-race") {
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return binary
+	return binary, nil
 }
 
 // bot runs the program with one configuration. What it says is shown if the test
