@@ -50,12 +50,7 @@ var agentMutants = []mutant{
 
 // TestAgentMutants: the oracles can fail there, too.
 func TestAgentMutants(t *testing.T) {
-	for _, m := range agentMutants {
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			m.hunt(t, 1, agentsClass)
-		})
-	}
+	hunt(t, agentMutants, agentsClass)
 }
 
 // agentsSay has Active return what signs finds, and Activate ask and be content with it.

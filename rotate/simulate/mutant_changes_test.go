@@ -59,12 +59,7 @@ var changeMutants = []mutant{
 
 // TestChangeMutants: the oracles can fail there, too.
 func TestChangeMutants(t *testing.T) {
-	for _, m := range changeMutants {
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			m.hunt(t, 1, changes)
-		})
-	}
+	hunt(t, changeMutants, changes)
 }
 
 // mixing says that it signs with keys of any kind.
@@ -117,12 +112,7 @@ var moverMutants = []mutant{
 
 // TestMoverMutants: the oracles can fail there, too.
 func TestMoverMutants(t *testing.T) {
-	for _, m := range moverMutants {
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			m.hunt(t, 1, changes|movers|bounds)
-		})
-	}
+	hunt(t, moverMutants, changes|movers|bounds)
 }
 
 func unknowing(st *rotate.State) { st.Former = nil }

@@ -98,22 +98,30 @@ var mutants = []mutant{
 // TestMutants: the oracles can fail. Each mutant is caught within its stated number of seeds.
 func TestMutants(t *testing.T) {
 	watched := map[string]bool{}
-	for n, m := range mutants {
+	for _, m := range mutants {
 		for _, i := range m.breaks {
 			watched[i] = true
 		}
+	}
+	hunt(t, mutants, 0)
+	for _, i := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10", "I12"} {
+		if !watched[i] {
+			t.Errorf("%s has no mutant", i)
+		}
+	}
+}
+
+// hunt plays each of the mutants, or under the race detector one in raceMutants.
+func hunt(t *testing.T, mutants []mutant, with classes) {
+	t.Helper()
+	for n, m := range mutants {
 		if raceEnabled && n%raceMutants != 0 {
 			continue
 		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			m.hunt(t, 1, 0)
+			m.hunt(t, 1, with)
 		})
-	}
-	for _, i := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10", "I12"} {
-		if !watched[i] {
-			t.Errorf("%s has no mutant", i)
-		}
 	}
 }
 
