@@ -64,10 +64,11 @@ lint:
 	$(GO) run $(STATICCHECK) ./...
 	shellcheck .ci/run .ci/servers .ci/unit .ci/fuzz .ci/examples examples/systemd/dkimbot-admin packaging/build packaging/install packaging/release packaging/package-test packaging/debian/* keystore/vault/vaulttest/server/build $$(git ls-files '*.sh' examples/signers ':!*.md')
 
+# Vet is left out here and below, since lint has run all of it.
 # The rules of the house read the source and run nothing of it: the race detector has nothing to find
 # there, and makes them take ten times as long.
 house:
-	$(GO) test ./cmd/internal/house
+	$(GO) test -vet=off ./cmd/internal/house
 
 # More packages at once than processors: the tests wait far more than they compute.
 unit:
@@ -78,12 +79,12 @@ unit:
 # since it lives on short-lived copies.
 YEARS ?= 10000
 simulate:
-	GOGC=400 RAPID_SEED=1 $(GO) test -timeout 30m ./rotate/simulate -years $(YEARS)
+	GOGC=400 RAPID_SEED=1 $(GO) test -vet=off -timeout 30m ./rotate/simulate -years $(YEARS)
 
 # All questions of the corpus of zone files, and all changes of clocks in all zones: they compute
 # alone, so that "unit" tries a sample of them under the race detector.
 corpus:
-	$(GO) test -run 'Corpus|TestEveryChangeOfEveryZone|TestReference' ./providers/zonefile ./rotate/calendar
+	$(GO) test -vet=off -run 'Corpus|TestEveryChangeOfEveryZone|TestReference' ./providers/zonefile ./rotate/calendar
 
 # Fresh seeds for as long as it is told, and fresh cases for the property tests.
 SOAK ?= 1h
