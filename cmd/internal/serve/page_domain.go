@@ -33,7 +33,7 @@ func (p *page) domain(r *http.Request, f Fleet, now time.Time) view {
 	var lines []line
 	for _, e := range slices.Backward(events) {
 		lines = append(lines, line{At: e.At.UTC().Format("2006-01-02 15:04:05"),
-			What: strings.TrimSpace(string(e.Kind) + " " + e.Selector + " " + e.Signer), Outcome: string(e.Outcome),
+			What: show.Attempt(e), Outcome: string(e.Outcome),
 			Message: screen.Visible(e.Message), By: screen.Visible(e.By)})
 	}
 	return view{name: "domain", data: map[string]any{"Name": name, "Status": visibleLines(status.String()),

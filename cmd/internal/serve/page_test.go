@@ -49,6 +49,7 @@ func historyOf(now time.Time) []rotate.Event {
 	add(rotate.StoreKey, "s2", second, 69*time.Hour, nasty)
 	add(rotate.Activate, "s2", second, 48*time.Hour, "")
 	add(rotate.Destroy, "s1", first, 24*time.Hour, "")
+	add("", "", "", time.Hour, "the server answers REFUSED") // an attempt that failed before its first step
 	return out
 }
 
@@ -145,7 +146,7 @@ func TestPages(t *testing.T) {
 		"/domains?attention=1":                 {"3 domains", "b.test", "drift.test"},
 		"/domains?q=" + "%3Cscript%3E&from=-5": {"0 domains", "No domain matches."},
 		"/domain/a.test": {"a.test phase ready", "Keys", "1a1a1a1a1a1a", "2b2b2b2b2b2b",
-			"History", "store s2"},
+			"History", "store s2", "plan done the server answers REFUSED"},
 		"/domain/d00003.example": {"signer mx1"}, // of one that needs no attention all is shown, too
 		"/domain/nosuch":         {"There is no such page"},
 		"/nosuch":                {"There is no such page"},

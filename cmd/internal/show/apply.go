@@ -19,7 +19,7 @@ func (t Text) Applied(r engine.Result) {
 				break // nothing was begun
 			}
 			fmt.Fprintf(t.W, "  %s %s\n", t.Yellow("left"),
-				attempt(rotate.Event{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer}))
+				Attempt(rotate.Event{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer}))
 		}
 	})
 }

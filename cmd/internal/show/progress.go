@@ -16,9 +16,9 @@ func (t Text) Finished(e rotate.Event) {
 	case codes.OutcomeDone:
 		fmt.Fprintf(t.W, "%s  %s\n", e.Domain, did(e))
 	case codes.OutcomeSkipped:
-		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), e.Outcome, e.Message)
+		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, Attempt(e), e.Outcome, e.Message)
 	case codes.OutcomeFailed, codes.OutcomeRefused:
-		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), t.Red(string(e.Outcome)),
+		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, Attempt(e), t.Red(string(e.Outcome)),
 			strings.ReplaceAll(e.Message, "\n", " | "))
 	}
 }
@@ -125,7 +125,7 @@ func (p *Progress) what(now time.Time) string {
 // step describes a step under way: how long already, and how long at most where that is known.
 func (p *Progress) step(domain string, now time.Time) string {
 	w := p.working[domain]
-	text := domain + ": " + attempt(w.step)
+	text := domain + ": " + Attempt(w.step)
 	if d := now.Sub(w.since); d >= time.Second {
 		text += " for " + howLong(d)
 		if most := p.expected[domain]; w.step.Kind == rotate.Verify && most > d {

@@ -126,7 +126,7 @@ func (t Text) Event(e rotate.Event) {
 	if e.Outcome != codes.OutcomeDone {
 		outcome = t.Red(outcome)
 	}
-	line := fmt.Sprintf("%s  %-20s %-24s %s", e.At.UTC().Format(time.RFC3339), e.Domain, attempt(e), outcome)
+	line := fmt.Sprintf("%s  %-20s %-24s %s", e.At.UTC().Format(time.RFC3339), e.Domain, Attempt(e), outcome)
 	if e.KeyID != "" {
 		line += "  key " + dkim.ShortID(e.KeyID)
 	}
@@ -136,8 +136,8 @@ func (t Text) Event(e rotate.Event) {
 	fmt.Fprintln(t.W, line+"  "+t.Dim("by "+e.By))
 }
 
-// attempt names a step; an attempt that failed before its first step is one to plan.
-func attempt(e rotate.Event) string {
+// Attempt names a step; an attempt that failed before its first step is one to plan.
+func Attempt(e rotate.Event) string {
 	return strings.Join(strings.Fields(strings.Join([]string{cmp.Or(string(e.Kind), "plan"), e.Selector, e.Signer}, " ")),
 		" ")
 }
