@@ -118,8 +118,26 @@ func (m *mailbox) login(ctx context.Context, r Receive, password string) error {
 	if err != nil {
 		return fmt.Errorf("open the folder %s: %w", r.Mailbox, err)
 	}
-	m.next = data.UIDNext
-	return nil
+	if m.next = data.UIDNext; m.next == 0 {
+		m.next, err = m.afterLast(data.NumMessages)
+	}
+	return err
+}
+
+// afterLast returns the number behind that of the last message, for a server that does not say which comes next: what
+// lies there already is not read.
+func (m *mailbox) afterLast(messages uint32) (imap.UID, error) {
+	if messages == 0 {
+		return 1, nil
+	}
+	last, err := m.client.Fetch(imap.SeqSetNum(messages), &imap.FetchOptions{UID: true}).Collect()
+	if err == nil && len(last) == 0 {
+		err = errors.New("the server does not say which message comes next")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return last[len(last)-1].UID + 1, nil
 }
 
 func (m *mailbox) close() {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
+
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -68,6 +70,46 @@ func TestMailboxNotReady(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestNoNextUID: of a server that does not say which message comes next, none is read that lies there already.
+func TestNoNextUID(t *testing.T) {
+	for _, tt := range []struct {
+		with string // in answer to FETCH
+		here int
+		next imap.UID
+	}{{"", 0, 1}, {"* 3 FETCH (UID 9)", 3, 10}, {"", 3, 0}} {
+		on, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			conn, err := on.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "* OK [CAPABILITY IMAP4rev1] ready\r\n")
+			for lines := bufio.NewScanner(conn); lines.Scan(); {
+				tag, command, _ := strings.Cut(lines.Text(), " ")
+				if strings.HasPrefix(command, "SELECT") {
+					fmt.Fprintf(conn, "* %d EXISTS\r\n", tt.here)
+				} else if strings.HasPrefix(command, "FETCH 3 ") && tt.with != "" {
+					fmt.Fprintf(conn, "%s\r\n", tt.with)
+				}
+				fmt.Fprintf(conn, "%s OK done\r\n", tag)
+			}
+		}()
+		r := Receive{IMAP: "imap://" + on.Addr().String(), Username: "probe", Password: settings.Inline(secret), Mailbox: "INBOX"}
+		m, err := openMailbox(t.Context(), r, secret, time.Minute)
+		if err == nil && m.next != tt.next || (err == nil) != (tt.next > 0) {
+			t.Errorf("%d messages, %q: %v; want %d", tt.here, tt.with, err, tt.next)
+		}
+		if err == nil {
+			m.close()
+		}
+		on.Close()
 	}
 }
 
