@@ -89,3 +89,16 @@ func TestDoubtfulAnswers(t *testing.T) {
 		t.Errorf("of another agent: %v, %v", active, err)
 	}
 }
+
+// TestQuietWithKeys guards I9: of the answer to a request that holds private keys nothing is shown.
+func TestQuietWithKeys(t *testing.T) {
+	s, _ := answering(t, `{"format_version":1,"signer":"mx2","instance":"A","ticket":"T",`+
+		`"active":{"a.example":{"selector":"s1"}},"overruled":{"a.example":"a piece of the key"}}`)
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	if err := s.Activate(t.Context(), []dkim.SigningKey{key}); err != nil {
+		t.Fatal(err)
+	}
+	if over := s.Overruled(t.Context(), []string{"a.example"}); len(over) > 0 {
+		t.Errorf("it shows %v", over)
+	}
+}
