@@ -125,6 +125,13 @@ func (s *Signer) change(ctx context.Context, edit func(v *view, sequence int64) 
 		if !edit(v, next) {
 			return v, nil
 		}
+		if !IsSequence(next) {
+			return nil, &fault.Error{Kind: fault.Permanent, Code: codes.AgentDocument,
+				What: "write the wish for agent " + s.cfg.Agent,
+				Err:  fmt.Errorf("no number is left after %d, which host %s reports", next-1, v.report.Host),
+				Hint: "stop the agent, remove its state_dir, delete its wish and report (vault kv delete), and start it; dkimbot " +
+					"writes its own again"}
+		}
 		v.restore(next)
 		v.dismiss(next)
 		v.wish.Sequence = next

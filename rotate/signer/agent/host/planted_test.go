@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
@@ -86,6 +87,16 @@ func TestImpossibleNumber(t *testing.T) {
 		}
 		l.want(two)
 		l.says(domain, two)
+	}
+
+	l := newLab(t)
+	l.turn()
+	page := l.page(agent.ReportAt("mx1"))
+	page.Text = []byte(strings.Replace(string(page.Text), `"sequence":0`, `"sequence":9007199254740991`, 1))
+	l.board.Put(agent.ReportAt("mx1"), page)
+	faulttest.Shown(t, l.asks.Activate(t.Context(), []dkim.SigningKey{signertest.At(domain, "s1", l.keys[0])}))
+	if page := l.page(agent.WishAt("mx1")); page.Version != 0 {
+		t.Errorf("it was written: %s", page.Text)
 	}
 }
 
