@@ -60,6 +60,7 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 	root.InitDefaultHelpCmd()
 	complete(p, root)
 	strictHelp(root)
+	fitHelp(root)
 	console.UsageErrors(root)
 	return root
 }

@@ -67,7 +67,7 @@ func inline(text string) string {
 // lines returns text in lines that are short enough to read and compare.
 func lines(text string) string {
 	var b strings.Builder
-	for _, l := range wrap(inline(text), 78) {
+	for _, l := range Wrap(inline(text), 78) {
 		b.WriteString(line(l) + "\n")
 	}
 	return b.String()
@@ -105,8 +105,8 @@ func code(text string) string {
 	return b.String()
 }
 
-// wrap breaks text at spaces, so that no line is longer than width if that can be.
-func wrap(text string, width int) (out []string) {
+// Wrap breaks text at spaces, so that no line is longer than width if that can be.
+func Wrap(text string, width int) (out []string) {
 	var now strings.Builder
 	length := 0
 	for _, word := range strings.Fields(text) {

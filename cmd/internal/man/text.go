@@ -62,7 +62,7 @@ var strongWord = regexp.MustCompile(on + "[^" + off + "]*" + off)
 func (s Screen) fill(text, first, others string) string {
 	show := func(w string) string { return s.Strong(strings.Trim(w, on+off)) }
 	var b strings.Builder
-	for i, l := range wrap(marked(text, on, off), s.Width-len(others)) {
+	for i, l := range Wrap(marked(text, on, off), s.Width-len(others)) {
 		indent := others
 		if i == 0 {
 			indent = first
