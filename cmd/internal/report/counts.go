@@ -75,10 +75,22 @@ func Rests(st rotate.State) string {
 	return ""
 }
 
+// Unpublished returns the finding that the active record is missing from DNS and could not be published again, so that
+// mail fails until it is; nil for none.
+func Unpublished(st rotate.State) *finding.Finding {
+	i := slices.IndexFunc(st.Drift, func(f finding.Finding) bool {
+		return f.Code == codes.RecordVanished && f.Selector == st.Active
+	})
+	if i < 0 || st.Failures == 0 {
+		return nil
+	}
+	return &st.Drift[i]
+}
+
 // NeedsPerson reports that dkimbot can't continue with the domain by itself: something was refused for
-// safety, or differs in a way that it does not repair.
+// safety, differs in a way that it does not repair, or keeps mail failing.
 func NeedsPerson(st rotate.State) bool {
-	if st.Refused && st.Failures > 0 {
+	if st.Refused && st.Failures > 0 || Unpublished(st) != nil {
 		return true
 	}
 	for _, f := range st.Drift {

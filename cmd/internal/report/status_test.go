@@ -132,3 +132,19 @@ func TestGist(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestMailFailsUnpublished: a domain whose active record is missing, and could not be published again, needs a person: its
+// mail fails meanwhile (I2). Before that was tried, and at the other selector, it does not.
+func TestMailFailsUnpublished(t *testing.T) {
+	for _, c := range []struct {
+		at       string
+		failures int
+		want     bool
+	}{{"s1", 1, true}, {"s1", 0, false}, {"s2", 1, false}} {
+		st := rotate.State{Domain: "a.example", Active: "s1", Failures: c.failures,
+			Drift: []finding.Finding{{Code: codes.RecordVanished, Selector: c.at}}}
+		if got := report.NeedsPerson(st); got != c.want {
+			t.Errorf("%+v: it needs a person: %t", c, got)
+		}
+	}
+}

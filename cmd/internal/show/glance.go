@@ -224,6 +224,9 @@ func Why(st rotate.State) string {
 	if i := slices.IndexFunc(st.Drift, func(f finding.Finding) bool { return f.Code == codes.MailFails }); i >= 0 {
 		return st.Drift[i].Message
 	}
+	if f := report.Unpublished(st); f != nil {
+		return f.Message + ", and mail fails until it is back: " + st.LastError
+	}
 	if st.Failures > 0 || len(st.Drift) == 0 {
 		return st.LastError
 	}
