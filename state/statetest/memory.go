@@ -46,6 +46,7 @@ type row struct {
 	nextAt   time.Time
 	failing  bool
 	config   string
+	managed  []string // selectors for which dkimbot keeps a record; who holds a name is asked often
 	body     string
 }
 
@@ -120,7 +121,7 @@ func (m *Memory) Save(ctx context.Context, l ports.Lease, now time.Time, st rota
 		return 0, err
 	}
 	m.domains[st.Domain] = row{revision: stored.Revision, nextAt: state.NextAt(st), failing: st.Failures > 0,
-		config: st.Config, body: body}
+		config: st.Config, managed: managed(stored), body: body}
 	m.record(st.Domain, lines)
 	if at, note := state.FirstLook(st, now); note && at.After(m.looks[st.Domain]) {
 		m.looks[st.Domain] = at

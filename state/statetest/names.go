@@ -3,6 +3,7 @@ package statetest
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -20,22 +21,26 @@ func (m *Memory) Holder(ctx context.Context, owner string) (dkim.Name, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.holder(owner)
+	return m.holder(owner), nil
 }
 
-func (m *Memory) holder(owner string) (dkim.Name, error) {
+func (m *Memory) holder(owner string) dkim.Name {
 	own, _ := state.OwnName(owner)
 	for _, name := range []dkim.Name{m.names[owner], own} {
-		r, ok := m.domains[name.Domain]
-		if !ok {
-			continue
-		}
-		st, err := state.Decode([]byte(r.body), name.Domain, r.revision)
-		if err != nil || state.Manages(st, name.Selector) {
-			return name, err
+		if slices.Contains(m.domains[name.Domain].managed, name.Selector) {
+			return name
 		}
 	}
-	return dkim.Name{}, nil
+	return dkim.Name{}
+}
+
+func managed(st rotate.State) (selectors []string) {
+	for selector := range st.Selectors {
+		if state.Manages(st, selector) {
+			selectors = append(selectors, selector)
+		}
+	}
+	return selectors
 }
 
 // Claim implements ports.Names.
@@ -45,9 +50,8 @@ func (m *Memory) Claim(ctx context.Context, owner string, name dkim.Name) (dkim.
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	holder, err := m.holder(owner)
-	if err != nil || holder != (dkim.Name{}) && holder != name {
-		return holder, err
+	if holder := m.holder(owner); holder != (dkim.Name{}) && holder != name {
+		return holder, nil
 	}
 	maps.DeleteFunc(m.names, func(o string, n dkim.Name) bool { return n == name || o == owner })
 	if owner != name.String() {
