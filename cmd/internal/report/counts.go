@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -87,10 +88,19 @@ func Unpublished(st rotate.State) *finding.Finding {
 	return &st.Drift[i]
 }
 
+// Unrevoked returns the selectors whose key is compromised and stands in DNS as far as is known, in order: whoever has
+// it can sign mail of the domain.
+func Unrevoked(st rotate.State) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(st.Selectors)), func(s string) bool {
+		k := st.Selectors[s].Key
+		return k == nil || k.Leaked.IsZero() || !k.RevokedAt.IsZero() || k.PublishedAt.IsZero()
+	})
+}
+
 // NeedsPerson reports that dkimbot can't continue with the domain by itself: something was refused for
-// safety, differs in a way that it does not repair, or keeps mail failing.
+// safety, differs in a way that it does not repair, keeps mail failing, or keeps a compromised key from being revoked.
 func NeedsPerson(st rotate.State) bool {
-	if st.Refused && st.Failures > 0 || Unpublished(st) != nil {
+	if st.Failures > 0 && (st.Refused || Unpublished(st) != nil || len(Unrevoked(st)) > 0) {
 		return true
 	}
 	for _, f := range st.Drift {

@@ -133,6 +133,26 @@ func TestGist(t *testing.T) {
 	}
 }
 
+// TestUnrevoked: a domain needs a person while attempts fail and a compromised key is not revoked.
+func TestUnrevoked(t *testing.T) {
+	for title, c := range map[string]struct {
+		key      rotate.Key
+		failures int
+		want     bool
+	}{
+		"not revoked":        {rotate.Key{Leaked: now, PublishedAt: now}, 1, true},
+		"nothing failed yet": {rotate.Key{Leaked: now, PublishedAt: now}, 0, false},
+		"revoked":            {rotate.Key{Leaked: now, PublishedAt: now, RevokedAt: now}, 1, false},
+		"never public":       {rotate.Key{Leaked: now}, 1, false},
+		"a good key":         {rotate.Key{PublishedAt: now}, 1, false},
+	} {
+		st := rotate.State{Domain: "a.example", Failures: c.failures, Selectors: map[string]*rotate.Selector{"s1": {Key: &c.key}}}
+		if got := report.NeedsPerson(st); got != c.want {
+			t.Errorf("%s: it needs a person: %t", title, got)
+		}
+	}
+}
+
 // TestMailFailsUnpublished: a domain whose active record is missing, and could not be published again, needs a person: its
 // mail fails meanwhile (I2). Before that was tried, and at the other selector, it does not.
 func TestMailFailsUnpublished(t *testing.T) {

@@ -227,6 +227,9 @@ func Why(st rotate.State) string {
 	if f := report.Unpublished(st); f != nil {
 		return f.Message + ", and mail fails until it is back: " + st.LastError
 	}
+	if left := report.Unrevoked(st); len(left) > 0 && st.Failures > 0 {
+		return "the compromised key of " + strings.Join(left, " and ") + " is not revoked yet: " + st.LastError
+	}
 	if st.Failures > 0 || len(st.Drift) == 0 {
 		return st.LastError
 	}

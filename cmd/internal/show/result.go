@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -30,6 +31,9 @@ func (t Text) result(r engine.Result, more func()) {
 	if r.Err != nil {
 		t.problem("  ", r.Err)
 	}
+	if r.Err != nil {
+		t.unrevoked(r.State)
+	}
 	more()
 	domain{t, r.State}.released()
 	t.next(r.State.Next, now)
@@ -38,6 +42,14 @@ func (t Text) result(r engine.Result, more func()) {
 	}
 	t.drift(r.State.Drift, r.Err, r.Plan.Warnings)
 	fmt.Fprintln(t.W)
+}
+
+// unrevoked names the compromised keys that a run which failed has not revoked.
+func (t Text) unrevoked(st rotate.State) {
+	for _, s := range report.Unrevoked(st) {
+		t.Line("  ", t.Red("still"), fmt.Sprintf("%s: the compromised key %s is not revoked yet; until it is, whoever has it can "+
+			"sign mail of %s", s, dkim.ShortID(st.Selectors[s].Key.ID), st.Domain))
+	}
 }
 
 // Ended writes what became of many domains in a run: how many, and once more, because they scrolled

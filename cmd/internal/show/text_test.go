@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
@@ -257,6 +258,25 @@ example.com
   interrupted between two steps; nothing is lost
 
 `)
+	failed := fault.Temporary("publish s1", errors.New("not permitted"), "let dkimbot write")
+	r = engine.Result{Domain: "example.com", Err: failed, State: rotate.State{Domain: "example.com", Phase: rotate.Replacing,
+		Active: "s2", Selectors: map[string]*rotate.Selector{
+			"s1": {Key: &rotate.Key{ID: newID, PublishedAt: now, Leaked: now}}, "s2": {Key: &rotate.Key{PublishedAt: now}}}}}
+	wantText(t, written(func(x show.Text) { x.Result(r) }), `
+example.com  phase replacing
+  error: publish s1: not permitted
+  hint: let dkimbot write
+  still s1: the compromised key ffeeddccbbaa is not revoked yet; until it is, whoever has it can sign mail of example.com
+
+`)
+	r.State.Failures, r.State.LastError = 1, "publish s1: not permitted"
+	if why := show.Why(r.State); why != "the compromised key of s1 is not revoked yet: publish s1: not permitted" {
+		t.Errorf("why: %q", why)
+	}
+	r.State.Drift = []finding.Finding{{Code: codes.RecordVanished, Selector: "s2", Message: "s2 is missing"}}
+	if why := show.Why(r.State); why != "s2 is missing, and mail fails until it is back: publish s1: not permitted" {
+		t.Errorf("why: %q", why)
+	}
 }
 
 func TestDistances(t *testing.T) {
