@@ -32,7 +32,7 @@ func (t Text) result(r engine.Result, more func()) {
 		t.problem("  ", r.Err)
 	}
 	if r.Err != nil {
-		t.unrevoked(r.State)
+		unrevoked(t, r.State)
 	}
 	more()
 	domain{t, r.State}.released()
@@ -45,7 +45,7 @@ func (t Text) result(r engine.Result, more func()) {
 }
 
 // unrevoked names the compromised keys that a run which failed has not revoked.
-func (t Text) unrevoked(st rotate.State) {
+func unrevoked(t Text, st rotate.State) {
 	for _, s := range report.Unrevoked(st) {
 		t.Line("  ", t.Red("still"), fmt.Sprintf("%s: the compromised key %s is not revoked yet; until it is, whoever has it can "+
 			"sign mail of %s", s, dkim.ShortID(st.Selectors[s].Key.ID), st.Domain))
