@@ -2,12 +2,15 @@ package health_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -188,5 +191,20 @@ func TestSaidOfLostKey(t *testing.T) {
 		"the standby is sound": {plantest.Ready, changes(lost("s1")), names, true},
 		"the standby's record is missing": {plantest.Ready,
 			changes(lost("s1"), func(s *scene) { s.Show("s2") }), names, false},
+	})
+}
+
+// TestDeadKeyAtAFormerSelector: the drift says that mail fails through a signer which signs with a revoked key of a
+// selector that the domain had earlier (I2).
+func TestDeadKeyAtAFormerSelector(t *testing.T) {
+	revoked := earlier(func(sel *rotate.Selector) { sel.Key.Leaked, sel.Key.RevokedAt = plantest.Now, plantest.Now })
+	fails := func(j *health.Judge) any {
+		return slices.ContainsFunc((&health.Check{Judge: *j}).Drift(), func(f finding.Finding) bool {
+			return f.Code == codes.MailFails && strings.Contains(f.Message, "it is signed with a")
+		})
+	}
+	hold(t, map[string]verdict{
+		"it signs with that": {plantest.Ready, changes(had, revoked, strays("a", 3, "mx1")), fails, true},
+		"it left it":         {plantest.Ready, changes(had, revoked), fails, false},
 	})
 }
