@@ -8,8 +8,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
-// claimNames claims the names at which CNAMEs lead to records that stand: those that were
-// published before names were remembered.
+// claim claims the place in DNS of a selector's record, so that no other domain's record comes there.
+func (r *run) claim(ctx context.Context, selector string) error {
+	return ports.ClaimName(ctx, r.engine.Names, health.At(r.seen, selector).Sight.Owner, r.name(selector))
+}
+
+// claimNames claims the names at which CNAMEs lead to records that were published before names were remembered.
 func (r *run) claimNames(ctx context.Context) {
 	p := r.judge()
 	for _, s := range p.Want.Policy.Selectors {

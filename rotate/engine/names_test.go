@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -45,6 +46,25 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 		}
 		if res := w.engine().Advance(t.Context(), first); res.Err != nil || len(res.State.Drift) > 0 {
 			t.Errorf("the first one suffers: %v, %v", res.Err, res.State.Drift)
+		}
+	})
+	t.Run("both are new", func(t *testing.T) { // nothing stands there yet: one gets it, and the other no key
+		w := newWorld(t, "mx1")
+		w.shows = func(s *rotate.Sight) {
+			if s.Owner == "s1._domainkey.example.org" {
+				s.Owner, s.Zone = shared, first.Name
+			}
+		}
+		w.trouble = failing("publish s1")
+		w.engine().Advance(t.Context(), first)
+		w.trouble = nil
+		refused(t, w.engine().Advance(t.Context(), second).Err)
+		if kept := w.keys[dkim.Name{Domain: second.Name, Selector: "s1"}]; len(kept) > 0 {
+			t.Errorf("%d keys were made for a name that has no place for a record", len(kept))
+		}
+		w.pass(time.Hour)
+		if res := w.settle(first); res.Err != nil || res.State.Phase != rotate.Ready {
+			t.Errorf("the first one suffers: %v, %s", res.Err, res.State.Phase)
 		}
 	})
 	t.Run("the first is purged", func(t *testing.T) { // what is said to do leads out, also while that is under way

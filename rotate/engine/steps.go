@@ -101,12 +101,14 @@ func (r *run) confirmed(ctx context.Context, e rotate.Event, more ...rotate.Even
 	return r.save(ctx, append(append(events, e), more...)...)
 }
 
-// store keeps a fresh key and reads it back (I4), or takes up one that an
-// earlier attempt stored without hearing that it did.
+// store keeps a fresh key and reads it back (I4), or takes up one that an earlier attempt stored without hearing of it.
 func (r *run) store(ctx context.Context, s rotate.Step) error {
 	name, seen := r.name(s.Selector), r.seen.Selectors[s.Selector]
 	keyID, version, found := seen.KeyID, seen.Version, codes.KeptAlready
 	if key := r.fresh[s.Selector]; key != nil {
+		if err := r.claim(ctx, s.Selector); err != nil { // before a key is kept that has no place
+			return err
+		}
 		if err := r.begin(ctx, rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: key.ID(),
 			Version: seen.Version}); err != nil {
 			return err
@@ -155,8 +157,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Kind, s.Selector); err != nil {
 		return err
 	}
-	owner := health.At(r.seen, s.Selector).Sight.Owner
-	if err := ports.ClaimName(ctx, r.engine.Names, owner, r.name(s.Selector)); err != nil {
+	if err := r.claim(ctx, s.Selector); err != nil {
 		return err
 	}
 	if j := r.judge(); sel.Key != key && health.Kept(j, s.Selector) { // the fresh record revokes the old one
