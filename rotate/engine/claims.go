@@ -9,7 +9,7 @@ import (
 )
 
 // claim claims the place in DNS of a selector's record, so that no other domain's record comes there.
-func (r *run) claim(ctx context.Context, selector string) error {
+func claim(ctx context.Context, r *run, selector string) error {
 	return ports.ClaimName(ctx, r.engine.Names, health.At(r.seen, selector).Sight.Owner, r.name(selector))
 }
 

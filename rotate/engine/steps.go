@@ -106,7 +106,7 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 	name, seen := r.name(s.Selector), r.seen.Selectors[s.Selector]
 	keyID, version, found := seen.KeyID, seen.Version, codes.KeptAlready
 	if key := r.fresh[s.Selector]; key != nil {
-		if err := r.claim(ctx, s.Selector); err != nil { // before a key is kept that has no place
+		if err := claim(ctx, r, s.Selector); err != nil { // before a key is kept that has no place
 			return err
 		}
 		if err := r.begin(ctx, rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: key.ID(),
@@ -157,7 +157,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Kind, s.Selector); err != nil {
 		return err
 	}
-	if err := r.claim(ctx, s.Selector); err != nil {
+	if err := claim(ctx, r, s.Selector); err != nil {
 		return err
 	}
 	if j := r.judge(); sel.Key != key && health.Kept(j, s.Selector) { // the fresh record revokes the old one
