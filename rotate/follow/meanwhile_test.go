@@ -38,7 +38,7 @@ func TestUnserved(t *testing.T) {
 }
 
 // TestLostMeanwhile: what a signer waits for is said where the keystore has lost the key that the others use meanwhile; one
-// that fetches the key itself is given it all the same.
+// that fetches the key itself is given it nevertheless.
 func TestLostMeanwhile(t *testing.T) {
 	st := follow.Moved(ready(), names, listed)
 	s := st.Origin.Active

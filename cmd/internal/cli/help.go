@@ -20,7 +20,7 @@ func fitHelp(root *cobra.Command) {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages ", "Flags.FlagUsagesWrapped 80 "))
 }
 
-// fitted breaks the paragraphs of text anew. Lists and what is indented stay as they are.
+// fitted breaks the paragraphs of text into lines of 80 columns. Lists and what is indented stay as they are.
 func fitted(text string) string {
 	paragraphs := strings.Split(text, "\n\n")
 	for i, p := range paragraphs {

@@ -260,7 +260,7 @@ func ReadReport(agent string, p Page) (Report, error) {
 			others[i].Host, hosts = line(others[i].Host), append(hosts, others[i].Instance)
 		}
 	}
-	for _, instance := range hosts { // else nobody could call it gone
+	for _, instance := range hosts { // else no command could call it gone
 		if err == nil && instance != "" && !instanceForm.MatchString(instance) {
 			err = errors.New("a host in it has no name")
 		}

@@ -97,7 +97,7 @@ func (s *Store) Table(path string, parent Parent) (Place, error) {
 			Err: fmt.Errorf("%s has %d names (hard links), and a change would reach only one of them", p.Full(), info.Links),
 			Hint: fmt.Sprintf("make it a file of its own: cp -p %[1]s %[1]s.copy && mv %[1]s.copy %[1]s; "+
 				"let the other names be symbolic links to it", p.Full())}
-	default:
+	case !s.Unchecked:
 		if err = p.guarded(info); err != nil {
 			err = s.Fault("use table "+path, err)
 		}
@@ -109,8 +109,8 @@ func (s *Store) Table(path string, parent Parent) (Place, error) {
 	return p, nil
 }
 
-// guarded refuses a file that everybody may write, as it is known, or exchange. In a sticky directory on the way nobody
-// can touch what others have; in one that the file stands in itself, somebody else may make it first.
+// guarded refuses a file that everybody may write, as it is known, or exchange. In a sticky directory on the way users
+// can't touch what others have; in one that the file stands in itself, somebody else may make it first.
 func (p Place) guarded(file safefile.Info) error {
 	for _, d := range append(parents(p.Path()), p.Path()) {
 		info, err := os.Stat(d)
