@@ -224,6 +224,11 @@ func (p Parts) Foreseen(ctx context.Context, want rotate.Domain, st rotate.State
 			Message: fmt.Sprintf("after this switch %s could not get its fresh key: %s (%s)", st.Active, fault.Text(err),
 				fault.HintOf(err))})
 	}
+	return without(made, all)
+}
+
+// without takes the steps that would be refused out of a plan, and those that need them.
+func without(made rotate.DomainPlan, all []refusal) rotate.DomainPlan {
 	if len(all) == 0 {
 		return made
 	}

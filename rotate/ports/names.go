@@ -71,7 +71,7 @@ func Shared(owner string, name, holder dkim.Name) error {
 		return nil // a domain's own two selectors are compared where both are seen
 	}
 	return fault.Refuse(codes.SharedName,
-		fmt.Sprintf("%s and %s both lead to %s, which holds the key record of %s and can hold only one", name, holder, owner,
+		fmt.Sprintf("%s and %s both lead to %s, which can hold one key record only, that of %s", name, holder, owner,
 			holder.Domain),
 		fmt.Sprintf("give %s a name or a CNAME target of its own; "+
 			"or, if %s needs no key any more, let dkimbot clear its records away: 'dkimbot release --domain %s --purge'. "+

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
+	"github.com/dkimbot/dkimbot/rotate/foresight"
 )
 
 // Survey is how a domain stands: in the state, and in DNS, the keystore and the
@@ -43,6 +44,7 @@ func (a *App) Plan(ctx context.Context, domains []rotate.Domain, req rotate.Requ
 	for i, s := range surveys {
 		plans[i] = s.Plan
 	}
+	foresight.OneName(plans)
 	return plans, err
 }
 

@@ -59,7 +59,7 @@ func TestTwoProcessesClaimOneName(t *testing.T) {
 			t.Errorf("%s is %s", winner, got)
 		}
 		refusal := fmt.Sprintf("refused: s1._domainkey.%s and s1._domainkey.%s both lead to k%d.shared.test, "+
-			"which holds the key record of %s", loser, winner, n, winner)
+			"which can hold one key record only, that of %s", loser, winner, n, winner)
 		if !strings.Contains(told, refusal) {
 			t.Errorf("%s was not refused by name:\n%s", loser, told)
 		}

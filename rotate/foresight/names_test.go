@@ -1,0 +1,60 @@
+package foresight_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/foresight"
+)
+
+// TestOneName guards I2: of two domains that are planned together and whose selectors lead to one name, the second
+// gets no key and no record there, which the run that follows would refuse; what stands elsewhere is planned.
+func TestOneName(t *testing.T) {
+	at := func(domain, owner string, all ...rotate.Step) rotate.DomainPlan {
+		seen := map[string]rotate.SelectorSeen{"s1": {}, "s2": {}}
+		seen["s1"] = rotate.SelectorSeen{Sight: rotate.Sight{Owner: owner}}
+		return rotate.DomainPlan{Name: domain, Steps: all, Reason: rotate.Reason{Code: codes.Bootstrap},
+			Seen: rotate.Observation{Selectors: seen}}
+	}
+	first := append(steps(rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify),
+		rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1"},
+		rotate.Step{Kind: rotate.Publish, Selector: "s2"}) // where nobody knows a place
+	after := []rotate.Kind{rotate.Publish}
+	all := []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify, rotate.Activate, rotate.Publish}
+	for _, c := range []struct {
+		name  string
+		plans []rotate.DomainPlan
+		want  [][]rotate.Kind
+	}{
+		{"one place", []rotate.DomainPlan{at("a.example", "k.example.", first...), at("b.example", "k.example.", first...)},
+			[][]rotate.Kind{all, after}},
+		{"two places", []rotate.DomainPlan{at("a.example", "k.example.", first...), at("b.example", "l.example.", first...)},
+			[][]rotate.Kind{all, all}},
+		{"nowhere", []rotate.DomainPlan{at("a.example", "", first...), at("b.example", "", first...)},
+			[][]rotate.Kind{all, all}},
+		{"the first publishes nothing", []rotate.DomainPlan{at("a.example", "k.example.", steps(rotate.Verify)...),
+			at("b.example", "k.example.", first...)}, [][]rotate.Kind{{rotate.Verify}, all}},
+		{"three", []rotate.DomainPlan{at("a.example", "k.example.", first...),
+			at("b.example", "k.example.", steps(rotate.Generate, rotate.StoreKey, rotate.Publish)...),
+			at("c.example", "k.example.", first...)}, [][]rotate.Kind{all, nil, after}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			foresight.OneName(c.plans)
+			for i, made := range c.plans {
+				if !slices.Equal(kinds(made.Steps), c.want[i]) {
+					t.Errorf("%s: %v, want %v", made.Name, kinds(made.Steps), c.want[i])
+				}
+				whole := len(c.want[i]) == len(all) || i == 0
+				if refused := fault.CodeOf(made.Stop) == codes.SharedName; refused == whole {
+					t.Errorf("%s: refused with %v", made.Name, made.Stop)
+				}
+				if none := made.Reason == (rotate.Reason{}); none != (len(c.want[i]) == 0) {
+					t.Errorf("%s: the reason is %q", made.Name, made.Reason.Code)
+				}
+			}
+		})
+	}
+}
