@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -68,11 +69,14 @@ func try(o options) error {
 		return err
 	}
 	b.workers = o.workers
+	if b.named, err = regexp.Compile(o.tests); err != nil {
+		return err
+	}
 	mutants, err := b.prepare(o.files)
 	if err != nil {
 		return err
 	}
-	if err := b.learn(o.tests, o.simulate); err != nil {
+	if err := b.learn(o.simulate); err != nil {
 		return err
 	}
 	t := newTally(mutants, reasonsOf(accepted), noted(o.log))

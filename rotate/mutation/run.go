@@ -25,9 +25,10 @@ type bench struct {
 	binaries  []binary // of the packages that have mutants
 	simulator binary
 
-	tests   []*test      // the fast ones first
-	workers int          // how many runs at once
-	played  map[int]bool // where the simulation sees a difference; nil when it is not to be played
+	named   *regexp.Regexp // of the tests that are to be run
+	tests   []*test        // the fast ones first
+	workers int            // how many runs at once
+	played  map[int]bool   // where the simulation sees a difference; nil when it is not to be played
 
 	mu      sync.Mutex
 	killers map[string][]string // by function: the tests that noticed mutants of it, the last one first
@@ -76,7 +77,11 @@ func (b *bench) build(files map[string]string) error {
 		return err
 	}
 	for _, pkg := range packages {
-		if tests, _ := filepath.Glob(filepath.Join(b.root, pkg, "*_test.go")); len(tests) > 0 {
+		wanted, err := b.wanted(pkg)
+		if err != nil {
+			return err
+		}
+		if wanted {
 			made, err := b.compile(pkg)
 			if err != nil {
 				return err
@@ -85,6 +90,26 @@ func (b *bench) build(files map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// wanted reports whether a package has a test that is to be run.
+func (b *bench) wanted(pkg string) (bool, error) {
+	paths, err := filepath.Glob(filepath.Join(b.root, pkg, "*_test.go"))
+	if err != nil {
+		return false, err
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return false, err
+		}
+		for _, declared := range declaredTest.FindAllSubmatch(text, -1) {
+			if b.named.Match(declared[1]) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // compile makes the test binary of a package.
@@ -118,7 +143,10 @@ type job struct {
 	trace  string        // a file for the mutants that are reached
 }
 
-var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+var (
+	declaredTest = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	failedTest   = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+)
 
 // run runs tests, and returns what failed, "" for nothing, and the output.
 func (b *bench) run(bin binary, j job) (failed, output string) {
@@ -147,23 +175,19 @@ func (b *bench) run(bin binary, j job) (failed, output string) {
 }
 
 // learn runs each test alone, without a mutant, to see which mutants it could notice.
-func (b *bench) learn(tests string, simulate bool) error {
-	named, err := regexp.Compile(tests)
-	if err != nil {
-		return err
-	}
+func (b *bench) learn(simulate bool) error {
 	for _, bin := range b.binaries {
 		list, err := exec.Command(bin.path, "-test.list", "^Test").Output()
 		if err != nil {
 			return fmt.Errorf("list the tests of %s: %w", bin.pkg, err)
 		}
 		for name := range strings.FieldsSeq(string(list)) {
-			if named.MatchString(name) {
+			if b.named.MatchString(name) {
 				b.tests = append(b.tests, &test{binary: bin, name: name, reaches: map[int]bool{}})
 			}
 		}
 	}
-	err = sideBySide(b.workers, len(b.tests), func(i int) error {
+	err := sideBySide(b.workers, len(b.tests), func(i int) error {
 		t, trace := b.tests[i], filepath.Join(b.dir, fmt.Sprint(i, ".trace"))
 		began := time.Now()
 		failed, out := b.run(t.binary, job{tests: []string{t.name}, usual: time.Minute, trace: trace})
