@@ -21,7 +21,7 @@ import (
 // record that dkimbot did not make, in the place of its own or beside it, and no signer signs with that one's key.
 func Forsaken(j *Judge, s string) bool {
 	key := j.Have.Selector(s).Key
-	if key == nil || j.Standing(s) != Foreign || len(j.Seen.Selectors[s].Sight.Bogus) > 0 || j.Adopting(s) || j.Stale(s) ||
+	if key == nil || j.Standing(s) != Foreign || len(j.Seen.Selectors[s].Sight.Bogus) > 0 || j.Stale(s) ||
 		j.Shared || j.Have.Leaked(s) {
 		return false
 	}
@@ -35,8 +35,7 @@ func AllFails(j *Judge, s string) bool {
 		return false
 	}
 	id := j.Have.Selector(s).Key.ID
-	return j.otherTags(s) != "" ||
-		!slices.ContainsFunc(j.Seen.Selectors[s].Sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == id })
+	return !slices.ContainsFunc(j.Seen.Selectors[s].Sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == id })
 }
 
 // Better returns the selector to which signers go from an active one that is forsaken, or that they can't be given
@@ -122,8 +121,7 @@ func LeadsOut(h *Check, s string) bool {
 
 // lacks reports whether a signer can't be given a selector's key until a person restores that in the keystore.
 func lacks(j *Judge, signer, s string) bool {
-	deleted := fault.CodeOf(j.Seen.Selectors[s].KeyErr) == codes.DeletedSecret && !j.CanFetch(signer, s)
-	return deleted || j.OutOfKeystore(signer, s)
+	return fault.CodeOf(j.Seen.Selectors[s].KeyErr) == codes.DeletedSecret || j.OutOfKeystore(signer, s)
 }
 
 // BetterHeld reports whether a person's hold, or one after a rollback, keeps signers from going to a selector.
@@ -143,7 +141,7 @@ func (h *Check) goesElsewhere(should string) string {
 // fails until they leave it.
 func (h *Check) mailLost(s string) *finding.Finding {
 	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
-	if s == "" || len(on) == 0 || !AllFails(&h.Judge, s) {
+	if len(on) == 0 || !AllFails(&h.Judge, s) {
 		return nil
 	}
 	who := fmt.Sprintf("mail of %s through %s fails", h.Want.Name, strings.Join(on, ", "))

@@ -71,7 +71,9 @@ func (h *Check) orGoBack(other string) string {
 	switch {
 	case h.Have.Leaked(other) || h.Have.Leaked(h.Have.Active):
 		return ""
-	case h.HandsOff(other) && h.Have.Active != other:
+	case h.HandsOff(other) && other == h.Have.Active: // a rollback to it is refused
+		return ""
+	case h.HandsOff(other):
 		return "; or have " + other + " free for dkimbot again. If it is lost for good and a host has no copy: '" +
 			h.RevokeNow([]string{h.Have.Active}) + "' makes another one, and mail in flight fails"
 	case h.Have.Phase == rotate.Ready:

@@ -1,0 +1,266 @@
+package health_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// shared asks of a domain both of whose names lead to one record.
+func shared(asks func(*health.Judge) any) func(*health.Judge) any {
+	return func(j *health.Judge) any { j.Shared = true; return asks(j) }
+}
+
+// betterTo asks where signers are better off than at the active selector.
+func betterTo(j *health.Judge) any { to, _ := health.Better(&health.Check{Judge: *j}); return to }
+
+// youngAt lets a selector's key be one that took another one's place an hour ago: resolvers know it since 11:05, and
+// receivers a week later.
+func youngAt(selector string) func(*scene) {
+	return func(s *scene) {
+		key := s.Selector(selector).Key
+		key.PublishedAt, key.VerifiedAt, key.Replaced = s.Now.Add(-time.Hour), s.Now.Add(-time.Hour), true
+	}
+}
+
+// another lets the keystore hold somebody's key as the newest at a selector.
+func another(selector string) func(*scene) {
+	return func(s *scene) { s.Hold(selector, plantest.Keys()[3].ID(), 8) }
+}
+
+// rewrites has somebody write the record of key n at a selector with one more tag.
+func rewrites(selector string, n int, tag string) func(*scene) {
+	return func(s *scene) {
+		s.Show(selector, strings.Replace(plantest.Record(plantest.Keys()[n]), "; p=", "; "+tag+"; p=", 1))
+	}
+}
+
+func lags(selector string) func(*scene) { return func(s *scene) { s.Lag(selector) } }
+
+func mutes(selector string) func(*scene) { return func(s *scene) { s.Mute(selector) } }
+
+func keeps(selector string) func(*scene) { return func(s *scene) { s.Keep(selector) } }
+
+func shows(selector string, values ...string) func(*scene) {
+	return func(s *scene) { s.Show(selector, values...) }
+}
+
+func fetchers(names ...string) func(*scene) {
+	return func(s *scene) {
+		s.Seen.Fetchers = map[string]bool{}
+		for _, name := range names {
+			s.Seen.Fetchers[name] = true
+		}
+	}
+}
+
+// TestForsakenOfShared: names that lead to one record, and servers that are silent, say nothing of whose mail fails (I2).
+func TestForsakenOfShared(t *testing.T) {
+	is := func(j *health.Judge) any { return health.Forsaken(j, "s1") }
+	all := func(j *health.Judge) any { return health.AllFails(j, "s1") }
+	hold(t, map[string]verdict{
+		"both names lead to one record": {plantest.Ready, changes(foreignAt("s1")), shared(is), false},
+		"a server is silent":            {plantest.Ready, changes(foreignAt("s1"), mutes("s1")), all, false},
+		"rewritten, no verifier reads it": {plantest.Ready,
+			changes(tagged("s1", "s=other")), all, true},
+		"the fresh one, rewritten, is of no use": {plantest.Stored, changes(rewrites("s1", 2, "h=sha1")), all, true},
+	})
+}
+
+// TestBetterOfASelectorThatCantBeGiven: a signer that signs with nothing comes to the other key where somebody else's
+// record bars its own, and not by a state that is too old, from a compromised key, or where signers of another dkimbot are
+// seen (I2, I6, I12).
+func TestBetterOfASelectorThatCantBeGiven(t *testing.T) {
+	theirs := foreignAt("s1", plantest.Record(plantest.Keys()[3]))
+	damaged := func(s *scene) { // a fresh key, and none before it
+		sel := s.Selector("s2")
+		sel.Key, sel.Next = nil, plantest.KeyAt(2)
+		sel.Next.PublishedAt = time.Time{}
+		s.OldKept("s2", true)
+	}
+	hold(t, map[string]verdict{
+		"it signs with nothing": {plantest.Ready, changes(foreignAt("s1"), nothing), betterTo, "s2"},
+		"the state is an older copy": {plantest.Ready,
+			changes(func(s *scene) { s.Stands("s1", 3) }, nothing), betterTo, ""},
+		"the key to leave is compromised": {plantest.Ready,
+			changes(foreignAt("s1"), plantest.Leak("s1"), nothing), betterTo, ""},
+		"the state is damaged":          {plantest.Ready, changes(foreignAt("s1"), damaged), betterTo, ""},
+		"both names lead to one record": {plantest.Ready, changes(nothing), shared(betterTo), ""},
+		"another one uses that record": {plantest.Ready,
+			changes(theirs, strays("s1", 3, "mx2"), strays("", 3, "mx1"), nothingOf("mx1")), betterTo, ""},
+		"its own record stands, it is held": {plantest.Ready, changes(nothing), betterTo, ""},
+	})
+}
+
+// nothingOf lets signers say that they sign with nothing.
+func nothingOf(signers ...string) func(*scene) {
+	return func(s *scene) { s.Drift("", "", signers...) }
+}
+
+// TestBetterIsInTheKeystore: signers are sent only to a key that the keystore holds, at its own version where somebody's is
+// the newest; not where one of them reads the newest itself (I4).
+func TestBetterIsInTheKeystore(t *testing.T) {
+	but := func(more ...func(*scene)) []func(*scene) { return append(changes(foreignAt("s1")), more...) }
+	quiet := func(s *scene) { s.KeystoreSilent("s2") }
+	hold(t, map[string]verdict{
+		"somebody's beside it":    {plantest.Ready, but(another("s2"), keeps("s2")), betterTo, "s2"},
+		"somebody's in its place": {plantest.Ready, but(another("s2")), betterTo, ""},
+		"somebody's beside it, mx1 fetches": {plantest.Ready,
+			but(another("s2"), keeps("s2"), fetchers("mx1")), betterTo, ""},
+		"a file that is no key": {plantest.Ready,
+			but(unreadable("s2", codes.ForeignSecret), keeps("s2")), betterTo, ""},
+		"the keystore does not answer": {plantest.Ready, but(quiet, keeps("s2")), betterTo, ""},
+		"all have somebody else's record to fear": {plantest.Ready,
+			but(another("s2"), keeps("s2"), foreignAt("s2")), betterTo, ""},
+	})
+}
+
+// TestBetterIsAnOldKey: where a fresh key is stored and not public, signers go to the old one as long as the keystore holds
+// it, and every server shows it alone (I2, I4).
+func TestBetterIsAnOldKey(t *testing.T) {
+	first, third := plantest.Record(plantest.Keys()[0]), plantest.Record(plantest.Keys()[2])
+	but := func(more ...func(*scene)) []func(*scene) { return append(changes(foreignAt("s2")), more...) }
+	both := func(s *scene) {
+		s.Past("s1", plantest.Keys()[3].ID())
+		s.Show("s1", first, plantest.Record(plantest.Keys()[3]))
+	}
+	hold(t, map[string]verdict{
+		"it is":                           {plantest.Stored, but(), betterTo, "s1"},
+		"the fresh one is shown":          {plantest.Stored, but(shows("s1", third)), betterTo, ""},
+		"the fresh one is published":      {plantest.Published, but(shows("s1", first)), betterTo, ""},
+		"nothing is shown":                {plantest.Stored, but(shows("s1")), betterTo, ""},
+		"an earlier one stands beside it": {plantest.Stored, but(both), betterTo, ""},
+		"a server lags":                   {plantest.Stored, but(lags("s1")), betterTo, ""},
+		"DNS does not answer":             {plantest.Stored, but(func(s *scene) { s.DNSSilent("s1") }), betterTo, ""},
+		"the keystore does not hold it": {plantest.Stored,
+			but(func(s *scene) { s.OldKept("s1", false) }), betterTo, ""},
+	})
+}
+
+// TestBetterAt: a signer whose mail fails waits for resolvers only, or for nothing where what it signs with is worth
+// nothing at that selector; one whose mail may verify waits for receivers too (I2). The first that may go counts.
+func TestBetterAt(t *testing.T) {
+	of := func(signer string) func(*health.Judge) any {
+		return func(j *health.Judge) any {
+			return health.BetterAt(&health.Check{Judge: *j}, signer, "s2").Format(time.DateTime)
+		}
+	}
+	first := func(j *health.Judge) any {
+		_, at := health.Better(&health.Check{Judge: *j})
+		return at.Format(time.DateTime)
+	}
+	const seen, known, settled = "2026-03-10 11:00:00", "2026-03-10 11:05:00", "2026-03-17 11:05:00"
+	young := youngAt("s2")
+	reported := func(s *scene) { s.Selector("s2").Retired = []rotate.Retired{{KeyID: "older", Leaked: true}} }
+	hold(t, map[string]verdict{
+		"its mail fails":      {plantest.Ready, changes(foreignAt("s1"), young), of("mx1"), known},
+		"some of it verifies": {plantest.Ready, changes(beside("s1"), young), of("mx1"), settled},
+		"all fails at s1, it is silent": {plantest.Ready,
+			changes(foreignAt("s1"), young, silent("mx1")), of("mx1"), known},
+		"it signs with s2's key already": {plantest.Ready,
+			changes(beside("s1"), young, strays("s2", 1, "mx1")), of("mx1"), settled},
+		"it signs with what s2 shows no more": {plantest.Ready,
+			changes(beside("s1"), young, strays("s2", 3, "mx1")), of("mx1"), seen},
+		"s2's key before is revoked": {plantest.Ready,
+			changes(beside("s1"), young, reported, nothing), of("mx1"), seen},
+		"it verifies, s2's before is revoked": {plantest.Ready,
+			changes(beside("s1"), young, reported), of("mx1"), settled},
+		"the first signs nothing, one may": {plantest.Ready,
+			changes(beside("s1"), young, nothingOf("mx1")), first, known},
+		"the last signs nothing, one may wait": {plantest.Ready,
+			changes(beside("s1"), young, nothingOf("mx2")), first, known},
+	})
+}
+
+// TestStranded: a signer's mail is surely worth nothing where it says so itself: it signs with nothing, or with a key that
+// DNS does not show, or shows as revoked.
+func TestStranded(t *testing.T) {
+	is := func(j *health.Judge) any { return health.Stranded(j, "mx1") }
+	hold(t, map[string]verdict{
+		"its key stands":           {plantest.Ready, nil, is, false},
+		"it signs with nothing":    {plantest.Ready, changes(nothing), is, true},
+		"it does not answer":       {plantest.Ready, changes(silent("mx1")), is, false},
+		"it was not asked":         {plantest.Ready, changes(unasked("mx1")), is, false},
+		"its key is gone from DNS": {plantest.Ready, changes(shows("s1")), is, true},
+		"its key was revoked": {plantest.Ready,
+			changes(shows("s1", dkim.RevokedRecord(plantest.KeyAt(0).Record)), lags("s1")),
+			is, true},
+	})
+}
+
+// TestLeadsOut: a fresh key is made without delay where mail that fails now waits for it, and in no other case: not where
+// signers may go at once, or a person keeps them, nor for a compromised key or by an older state (I2, I12).
+func TestLeadsOut(t *testing.T) {
+	out := func(j *health.Judge) any { return health.LeadsOut(&health.Check{Judge: *j}, "s2") }
+	bad := changes(foreignAt("s1"), lost("s2"))       // mail fails, and there is nowhere to go
+	gone := changes(lost("s1"), nothing, shows("s2")) // signers sign with nothing, and can be given nothing
+	beside := func(s *scene) { s.Drift("s2", plantest.Keys()[1].ID(), "mx1", "mx2") }
+	but := func(base []func(*scene), more ...func(*scene)) []func(*scene) {
+		return append(append([]func(*scene){}, base...), more...)
+	}
+	hold(t, map[string]verdict{
+		"mail fails":              {plantest.Ready, bad, out, true},
+		"none can be given a key": {plantest.Ready, gone, out, true},
+		"somebody deleted it": {plantest.Ready,
+			changes(unreadable("s1", codes.DeletedSecret), nothing, shows("s2")), out, true},
+		"somebody deleted it, they could fetch it": {plantest.Ready,
+			changes(unreadable("s1", codes.DeletedSecret), fetchers("mx1", "mx2"), nothing, shows("s2")), out, true},
+		"the keystore does not answer": {plantest.Ready,
+			changes(func(s *scene) { s.KeystoreSilent("s1") }, nothing, shows("s2")), out, false},
+		"nothing is wrong":              {plantest.Ready, nil, out, false},
+		"signers can go to s2 as it is": {plantest.Ready, changes(foreignAt("s1")), out, false},
+		"s2 is another's":               {plantest.Ready, but(bad, foreignAt("s2")), out, false},
+		"the domain is on hold":         {plantest.Ready, but(bad, onHold), out, false},
+		"the key is compromised":        {plantest.Ready, but(gone, plantest.Leak("s1")), out, false},
+		"the state is an older copy": {plantest.Ready,
+			changes(func(s *scene) { s.Stands("s1", 3) }, nothing, shows("s2")), out, false},
+		"signers sign with s2, as far as is known": {plantest.Ready,
+			changes(lost("s1"), beside, lags("s2")), out, false},
+		"signers have the key, its record is gone": {plantest.Ready,
+			changes(lost("s1"), shows("s1"), lags("s2")), out, false},
+		"signers have the key, their record stands": {plantest.Ready, changes(lost("s1"), shows("s2")), out, false},
+	})
+}
+
+// TestBroughtWhileOnHold: a signer that lost its key is not said to come to the other one by itself while a hold keeps
+// all where they are.
+func TestBroughtWhileOnHold(t *testing.T) {
+	says := func(j *health.Judge) any {
+		return strings.Contains((&health.Check{Judge: *j}).SignerDrift("mx2").Repair, "it is given the key of s2 by itself")
+	}
+	empty := nothingOf("mx2")
+	hold(t, map[string]verdict{
+		"not on hold": {plantest.Ready, changes(foreignAt("s1"), empty), says, true},
+		"on hold":     {plantest.Ready, changes(foreignAt("s1"), empty, onHold), says, false},
+	})
+}
+
+// TestShelteredOfThoseSentBack: only of signers that were sent back in the switch that is in progress, and at the selector
+// that they were sent to, this is said.
+func TestShelteredOfThoseSentBack(t *testing.T) {
+	says := func(selector string) func(*health.Judge) any {
+		return func(j *health.Judge) any {
+			for _, f := range (&health.Check{Judge: *j}).Drift() {
+				if f.Code == codes.MailFails && f.Selector == selector {
+					return strings.Contains(f.Repair, "were sent back")
+				}
+			}
+			return "nothing"
+		}
+	}
+	held := func(s *scene) { s.Have.Held = []string{"mx1"} }
+	both := changes(held, foreignAt("s1"), foreignAt("s2"))
+	hold(t, map[string]verdict{
+		"at the active one":     {plantest.Switching, both, says("s1"), true},
+		"at the target":         {plantest.Switching, both, says("s2"), false},
+		"once, in a rotation":   {plantest.Ready, changes(held, foreignAt("s1")), says("s1"), false},
+		"none, in a switch":     {plantest.Switching, changes(foreignAt("s1")), says("s1"), false},
+		"at the target, s1 own": {plantest.Switching, changes(held, foreignAt("s2")), says("s2"), false},
+	})
+}
