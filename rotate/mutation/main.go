@@ -96,7 +96,8 @@ func newBench(dir string) (*bench, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the module: %w", err)
 	}
-	return &bench{root: strings.TrimSpace(string(root)), dir: dir, workers: 1, killers: map[string][]string{}}, nil
+	return &bench{root: strings.TrimSpace(string(root)), dir: dir, workers: 1, named: regexp.MustCompile(""),
+		killers: map[string][]string{}}, nil
 }
 
 // whole reports whether every mutant is looked at, so that what is missing is known.
