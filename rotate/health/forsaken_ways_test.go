@@ -82,6 +82,7 @@ func TestBetterOfASelectorThatCantBeGiven(t *testing.T) {
 		sel := s.Selector("s2")
 		sel.Key, sel.Next = nil, plantest.KeyAt(2)
 		sel.Next.PublishedAt = time.Time{}
+		s.Show("s2", sel.Next.Record)
 		s.OldKept("s2", true)
 	}
 	hold(t, map[string]verdict{

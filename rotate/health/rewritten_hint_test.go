@@ -152,7 +152,6 @@ func TestLeftIsOwed(t *testing.T) {
 			Shown: map[string][]string{"ns1": {plantest.ForeignRecord}, "ns2": nil}}
 		s.Seen.Left["a"] = rotate.RecordSeen{Sight: sight}
 	}
-	unread := func(s *scene) { delete(s.Seen.Left, "a") }
 	const still = ", and a signer may still sign with it"
 	hold(t, map[string]verdict{
 		"gone, written a minute ago": {plantest.Ready,
@@ -169,7 +168,5 @@ func TestLeftIsOwed(t *testing.T) {
 			contains(drifts(codes.RecordForeign, "a"), still), true},
 		"it stands": {plantest.Ready,
 			changes(goodLeft), drifts(codes.RecordVanished, "a"), ""},
-		"it was not looked at": {plantest.Ready,
-			changes(goodLeft, unread), contains(drifts(codes.RecordVanished, "a"), still), true},
 	})
 }
