@@ -66,6 +66,7 @@ func TestForsakenOfShared(t *testing.T) {
 	all := func(j *health.Judge) any { return health.AllFails(j, "s1") }
 	hold(t, map[string]verdict{
 		"both names lead to one record": {plantest.Ready, changes(foreignAt("s1")), shared(is), false},
+		"the state is an older copy":    {plantest.Ready, changes(func(s *scene) { s.Stands("s1", 3) }), is, false},
 		"a server is silent":            {plantest.Ready, changes(foreignAt("s1"), mutes("s1")), all, false},
 		"rewritten, no verifier reads it": {plantest.Ready,
 			changes(tagged("s1", "s=other")), all, true},
