@@ -20,10 +20,7 @@ func TestTransitionMap(t *testing.T) {
 	var out strings.Builder
 	names := plantest.KeyNames()
 	befores := map[string][]byte{}
-	all := plantest.Stages()
-	for _, s := range states() {
-		all = append(all, plantest.Variation(s))
-	}
+	all := stages()
 	for _, tr := range transitions() {
 		fmt.Fprintf(&out, "# %s\n", tr.name)
 		at := map[string][]string{}
