@@ -33,6 +33,9 @@ func TestUndone(t *testing.T) {
 	wants(0, "as it confirmed")
 	seen(s2, "s1")
 	wants(0, "one of its hosts is behind")
+	if !st.Signers["mx1"].Unsure {
+		t.Error("I10: it counts as confirmed, though one of its hosts signs with another key")
+	}
 	activated(s2, time.Minute)
 	seen(s1, "")
 	seen(s1, "")
@@ -43,6 +46,9 @@ func TestUndone(t *testing.T) {
 	wants(2, "changed again, to nothing")
 	activated(s2, finding.ContestedFor)
 	wants(0, "a day later")
+	seen(s1, "")
+	activated(ref("s2", "k3"), time.Minute)
+	wants(0, "given the key that took the place")
 	seen(s1, "")
 	activated(s1, time.Minute)
 	wants(0, "switched")

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -81,6 +83,7 @@ func TestDismissedLeavesKey(t *testing.T) {
 	}{
 		"taken off in the middle of its switch": {rotate.Switching, noted(long, false, false, false), ref("s2", "2"), lag},
 		"taken off before its switch":           {rotate.Switching, noted(long, false, false, false), ref("s1", "1"), now},
+		"it had ceased, in a switch":            {rotate.Switching, noted(long, true, false, false), ref("s2", "2"), now},
 		"it had said that it signs":             {rotate.Draining, noted(long, true, false, true), ref("s2", "2"), lag},
 		"it was silent":                         {rotate.Draining, noted(long, true, true, false), ref("s2", "2"), lag},
 		"it had ceased":                         {rotate.Draining, noted(before.Add(time.Hour/2), true, false, false), ref("s2", "2"), before.Add(time.Hour / 2)},
@@ -100,5 +103,19 @@ func TestDismissedLeavesKey(t *testing.T) {
 		if st.Draining != "s1" || !st.SwitchedAt.Equal(c.want) {
 			t.Errorf("%s: %q drains from %v; want s1 from %v", name, st.Draining, st.SwitchedAt.Unix(), c.want.Unix())
 		}
+	}
+}
+
+// TestDismissedInOrder: each signer that is no longer listed is named once, always in the same order, however many
+// selectors of before it signed with.
+func TestDismissedInOrder(t *testing.T) {
+	st := rotate.State{Signers: rotate.Confirmations{}, Former: rotate.Formers{{Selector: "a", Signer: "mx9"},
+		{Selector: "b", Signer: "mx0"}, {Selector: "b", Signer: "mx9"}}}
+	for _, name := range []string{"mx1", "mx3", "mx5", "mx7", "mx9"} {
+		st.Signers[name] = rotate.Confirmed{}
+	}
+	got := rotate.Dismissed(st, []string{"mx3"})
+	if diff := cmp.Diff([]string{"mx0", "mx1", "mx5", "mx7", "mx9"}, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -104,12 +104,14 @@ func TestDisturbedSaysWhatChanged(t *testing.T) {
 		key   *rotate.Key
 		looks []look
 	}{
-		"no key yet":                  {nil, []look{{spf, hour, nil, true}, {spf, hour, nil, false}, {spf, 2 * hour, nil, true}}},
-		"no key yet, a key is shown":  {nil, []look{{spf, hour, nil, true}, {someRecord, hour, nil, true}, {someRecord, hour, nil, false}}},
-		"something else":              {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, hour, nil, false}}},
-		"for longer":                  {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, 2 * hour, nil, true}, {spf, hour, nil, false}}},
-		"verified again":              {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, hour, verified, true}}},
-		"a key while it is waited":    {&rotate.Key{ID: "1"}, []look{{someRecord, hour, waiting, true}, {someRecord, hour, nil, false}}},
+		"no key yet":                 {nil, []look{{spf, hour, nil, true}, {spf, hour, nil, false}, {spf, 2 * hour, nil, true}}},
+		"no key yet, a key is shown": {nil, []look{{spf, hour, nil, true}, {someRecord, hour, nil, true}, {someRecord, hour, nil, false}}},
+		"something else":             {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, hour, nil, false}}},
+		"for longer":                 {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, 2 * hour, nil, true}, {spf, hour, nil, false}}},
+		"verified again":             {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, hour, verified, true}}},
+		"a key while it is waited":   {&rotate.Key{ID: "1"}, []look{{someRecord, hour, waiting, true}, {someRecord, hour, nil, false}}},
+		"a key, where it is replaced": {&rotate.Key{ID: "1", Replaced: true},
+			[]look{{someRecord, hour, waiting, true}, {someRecord, hour, nil, false}}},
 		"a key that signers reached":  {&rotate.Key{ID: "1"}, []look{{someRecord, hour, used, true}, {someRecord, hour, nil, false}}},
 		"and that is not used by now": {&rotate.Key{ID: "1"}, []look{{someRecord, hour, used, true}, {someRecord, hour, unused, true}}},
 	} {
@@ -122,6 +124,45 @@ func TestDisturbedSaysWhatChanged(t *testing.T) {
 			if got := st.Disturbed("s1", seen, time.Unix(int64(10+i), 0)); got != l.changed {
 				t.Errorf("%s, look %d: changed %t", title, i+1, got)
 			}
+		}
+	}
+}
+
+// TestDisturbedInAFlight: where signers leave a compromised key, a server that shows a wildcard's record in the place of
+// the other key's is like one that shows nothing: what was verified stays, and only a key is noted, once. At the name of
+// the compromised key itself it counts like any other record (I2).
+func TestDisturbedInAFlight(t *testing.T) {
+	at := time.Unix(10, 0)
+	for title, c := range map[string]struct {
+		name     string
+		wildcard string
+		leaked   bool
+		changed  []bool // by the first look, and the second
+		verified bool   // still
+		shadowed bool
+	}{
+		"the refuge, and a key is shown":     {"s2", someRecord, true, []bool{true, false}, true, true},
+		"the refuge, and something is shown": {"s2", someoneElses, true, []bool{false, false}, true, false},
+		"no flight":                          {"s2", someoneElses, false, []bool{true, false}, false, false},
+		"the compromised one":                {"s1", someoneElses, true, []bool{true, false}, false, false},
+	} {
+		verified := time.Unix(5, 0)
+		st := rotate.State{Phase: rotate.Switching, Active: "s1", Target: "s2", Selectors: map[string]*rotate.Selector{
+			"s1": {Key: &rotate.Key{ID: "1", Record: "one", VerifiedAt: verified}},
+			"s2": {Key: &rotate.Key{ID: "2", Record: "two", VerifiedAt: verified, Replaced: true}}}}
+		if c.leaked {
+			st.Selectors["s1"].Key.Leaked = at
+		}
+		key := st.Selectors[c.name].Key
+		for i, want := range c.changed {
+			seen := rotate.SelectorSeen{Sight: rotate.Sight{TTL: time.Hour, Values: []string{key.Record},
+				Wildcard: []string{c.wildcard}}}
+			if got := st.Disturbed(c.name, seen, at); got != want {
+				t.Errorf("%s, look %d: changed %t", title, i+1, got)
+			}
+		}
+		if key.VerifiedAt.IsZero() == c.verified || key.ShadowedAt.IsZero() == c.shadowed {
+			t.Errorf("%s: %+v", title, key)
 		}
 	}
 }

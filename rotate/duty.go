@@ -24,9 +24,6 @@ const (
 // Needs reports whether s can be taken only after earlier, which stands before it in a plan, was taken.
 func (s Step) Needs(earlier Step) bool {
 	sameName, sameDuty := s.Selector == earlier.Selector, s.Duty == earlier.Duty
-	if earlier.Duty == Disposal {
-		return false
-	}
 	if s.Duty == Joining { // it has its own look at the record, and does not wait for one that every server must pass
 		return s.Kind == Activate && earlier.Duty == Joining && earlier.Kind == Verify && sameName
 	}

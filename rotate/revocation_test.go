@@ -47,7 +47,8 @@ func TestGivesUpUnpublished(t *testing.T) {
 		c.key.ID, c.key.Leaked = "1", at
 		st := rotate.State{Phase: c.phase, Active: "s2", Target: "s1",
 			Selectors: map[string]*rotate.Selector{"s1": {Key: &c.key}}}
-		st.TakeFlight(pair, []string{"s1", "s2"}, at)
+		st.Selectors["s3"] = &rotate.Selector{} // its first key is yet to be made
+		st.TakeFlight(pair, []string{"s1", "s2", "s3"}, at)
 		if givenUp := st.Selectors["s1"].Key == nil; givenUp != c.givenUp {
 			t.Errorf("%s: given up %t", name, givenUp)
 		}
