@@ -21,6 +21,14 @@ func SaidBefore(err, earlier error) bool {
 	return ok && said.About.Kind == TheExposure && slices.Contains(Things(earlier), said.About)
 }
 
+// CauseOf returns the code of an error that stands behind several findings, "" for any other.
+func CauseOf(err error) codes.Code {
+	if code := fault.CodeOf(err); code == codes.StaleState || code == codes.OldKeystore {
+		return code
+	}
+	return ""
+}
+
 // Troubled says that something could not be looked at.
 func Troubled(code codes.Code, selector, signer string, err error, repair string) *Finding {
 	f := &Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}

@@ -8,6 +8,15 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
+// Silent says that a signer does not answer. In an emergency, a compromised key does not wait for it.
+func Silent(signer string, err error, emergency bool) *Finding {
+	repair := "it is asked again; until it answers, no key is replaced"
+	if emergency {
+		repair += " but a compromised one"
+	}
+	return Troubled(codes.SignerSilent, "", signer, err, repair)
+}
+
 // Stuck says that a signer would refuse a switch, long before one is due; nil where it would not.
 func Stuck(signer string, refuses error) *Finding {
 	if refuses == nil {

@@ -13,7 +13,7 @@ func MailFails(h *Check) *finding.Finding {
 	if h.Have.Leaked(h.Have.Draining) && !Dead(&h.Judge, s) { // signers wait for a fresh key there
 		s = h.Have.Draining
 	}
-	if s == "" || !Dead(&h.Judge, s) {
+	if !Dead(&h.Judge, s) {
 		return nil
 	}
 	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
@@ -25,17 +25,9 @@ func MailFails(h *Check) *finding.Finding {
 	return f
 }
 
-// exposedAt says which servers show a compromised key that was revoked, so that who asks them accepts it; "" for none.
+// exposedAt says which servers show a selector's compromised key although it was revoked.
 func exposedAt(j *Judge, s string) string {
-	key := j.Have.Selector(s).Key
-	if key == nil || !key.GivenUp() {
-		return ""
-	}
-	still := shown.Still(j.Seen.Selectors[s].Sight, key)
-	if still == "" {
-		return ""
-	}
-	return "; " + still + " still shows the compromised key, and receivers that ask there accept it until that follows"
+	return shown.Exposed(j.Seen.Selectors[s].Sight, j.Have.Selector(s).Key)
 }
 
 // onPresent reports whether a signer signs with the key that stands at a selector: as it says, else as it confirmed.
@@ -46,5 +38,5 @@ func (h *Check) onPresent(name, s string) bool {
 		ref := h.Have.Identify(seen.Ref)
 		at, id = ref.Selector, ref.KeyID
 	}
-	return at == s && key != nil && (id == key.ID || id == "")
+	return at == s && key != nil && id == key.ID
 }

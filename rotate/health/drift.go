@@ -82,12 +82,12 @@ func (h *Check) recordDrift(s string) *finding.Finding {
 			"DNS is asked again; until it answers, nothing is changed")
 	case Foreign:
 		code := codes.RecordForeign
-		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, selectorOf(h.Have, s).Ours) {
+		if slices.ContainsFunc(sight.Values, selectorOf(h.Have, s).Ours) { // one beside it is not
 			code = codes.RecordSecond
 		}
 		err := h.ForeignRecord(s, sight)
 		return &finding.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true,
-			Cause: cause(err)}
+			Cause: finding.CauseOf(err)}
 	case Changing:
 		if lost := h.Lost(s); lost != nil {
 			return lost
@@ -194,17 +194,14 @@ func (h *Check) SignerDrift(name string) *finding.Finding {
 	case !looked:
 		return nil
 	case seen.Err != nil:
-		return finding.Troubled(codes.SignerSilent, "", name, seen.Err, "it is asked again; until it answers, no key is replaced")
+		return finding.Silent(name, seen.Err, h.Have.Emergency())
 	case !known || h.rightful(ref.Selector, ref.KeyID):
 		return nil
 	}
 	should := cmp.Or(h.Have.Active, h.Have.Target, c.Selector)
 	usual := "it is brought back to " + should + " by itself"
-	switch switched := h.Have.Phase == rotate.Switching && ref.Selector == h.Have.Target; {
-	case ref.Selector == "", h.Have.Phase == rotate.Bootstrapping:
+	if ref.Selector == "" || h.Have.Phase == rotate.Bootstrapping {
 		usual = "it is given the key of " + should + " by itself"
-	case switched: // with another key than the one that it was given
-		usual = "it is given the key of " + ref.Selector + " again by itself"
 	}
 	f := finding.Finding{Code: codes.SignerStrays, Signer: name}
 	f.Repair, f.Asks = h.brought(name, should, usual)
@@ -236,64 +233,69 @@ func (h *Check) SignerDrift(name string) *finding.Finding {
 
 // fate says what becomes of mail that a signer signs; good where DNS shows the key.
 func (h *Check) fate(ref dkim.Ref, good string) string {
+	sel, at := h.Have.Selector(ref.Selector), At(h.Seen, ref.Selector)
 	switch h.Seen.Fate(ref.Selector, ref.KeyID) {
 	case rotate.Verifies:
+		if h.InTestMode(ref.Selector) {
+			return "receivers treat its mail as unsigned, because somebody has put that record in test mode (t=y)"
+		}
 		return good
 	case rotate.Fails:
 		return "its mail fails, because DNS does not show that key"
 	case rotate.Disowned:
 		return "its mail fails, because the key was revoked"
 	}
-	if sel := h.Have.Selector(ref.Selector); sel.Key != nil && sel.Key.ID == ref.KeyID && !sel.Key.GivenUp() {
+	// it was published, and DNS says nothing else now
+	unasked := at.SightErr != nil || at.Sight.Unchecked || at.Sight.Silent && shown.Of(at.Sight, sel.Key) != ""
+	if unasked && sel.Key != nil && sel.Key.ID == ref.KeyID && !sel.Key.GivenUp() {
 		return good
 	}
-	return "its mail may fail, because not every name server is known to show that key"
+	return "its mail may fail, because not every name server is known to show that key alone"
 }
 
 // brought says what is done about a signer that should sign with a selector: usual, unless the
 // key is compromised, so that signers leave it, or can't be given, or another record stands in the place of its own.
 func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
-	key := h.Have.Selector(should).Key
+	anyhow := h.Unsigned(signer) && h.InTestMode(should)
 	switch to := h.Refuge(); {
 	case h.goesElsewhere(should) != "":
 		return fmt.Sprintf("it is given the key of %s by itself, with the others", h.goesElsewhere(should)), false
-	case h.Have.Leaked(h.Have.Draining) && should == h.Have.Active &&
-		(h.HandsOff(should) || lacks(&h.Judge, signer, should)):
+	case h.Have.Leaked(h.Have.Draining) && (h.HandsOff(should) && !anyhow || lacks(&h.Judge, signer, should)):
 		return fmt.Sprintf("it is given the fresh key of %s by itself as soon as every server shows it", h.Have.Draining), false
+	case to != "" && !Barred(&h.Judge, to) && !h.OutOfKeystore(signer, to) && !MovedOn(&h.Judge, signer):
+		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to), false
+	case h.carriesOn(signer):
+		return fmt.Sprintf("the switch in progress gives it the key of %s by itself", h.Have.Target), false
 	case h.Stale(should), MovedOn(&h.Judge, signer):
 		return "nothing is changed until the state is a newer one; see what is said of that", false
-	case h.Have.Leaked(should) && to != "" && should == h.Have.Active && !Barred(&h.Judge, to) &&
-		!h.OutOfKeystore(signer, to):
-		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to), false
 	case h.Have.Leaked(should) && (h.LostForGood(should) || h.HandsOff(should) || to != "" && h.MayRevoke(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; "+
 			"it gets the next good key by itself as soon as there is one", should), false
-	case key != nil && h.HandsOff(should) && !(h.Unsigned(signer) && h.InTestMode(should)):
+	case h.HandsOff(should) && !anyhow:
 		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should), false
 	case h.OutOfKeystore(signer, should):
 		return fmt.Sprintf("it can't be given the key of %s, which the keystore does not hold; see what is said of that",
 			should), true
-	case key != nil && h.Keeping(should) == keyUnread && !h.CanFetch(signer, should):
+	case h.Keeping(should) == keyUnread && !(h.Unsigned(signer) && h.CanFetch(signer, should)):
 		return fmt.Sprintf("it is given the key of %s by itself as soon as that can be read from the keystore", should), false
-	case key != nil && h.Standing(should) == Changing && !h.Unopposed(should) &&
+	case h.Standing(should) == Changing && !h.Unopposed(should) &&
 		!(h.Unsigned(signer) && should == h.Have.Active && Somewhere(&h.Judge, should)):
 		return fmt.Sprintf("it is given the key of %s when the servers agree on its record", should), false
 	}
 	return usual, false
 }
 
+// carriesOn reports whether a switch gives a signer that was not sent back the key to which it leads.
+func (h *Check) carriesOn(signer string) bool {
+	to := h.Have.Target
+	return h.Have.Phase == rotate.Switching && !slices.Contains(h.Have.Held, signer) && !h.Have.Leaked(to) &&
+		h.Keeping(to) == keyKept && (h.Standing(to) == Current || h.Unopposed(to))
+}
+
 // rightful reports whether a signer may sign with the key now: the active one, or that which a switch leads to.
 func (h *Check) rightful(selector, keyID string) bool {
 	key := h.Have.Selector(selector).Key
 	return key != nil && key.ID == keyID && (selector == h.Have.Active || selector == h.Have.Target)
-}
-
-// cause returns the code of an error that stands behind several findings.
-func cause(err error) codes.Code {
-	if code := fault.CodeOf(err); code == codes.StaleState || code == codes.OldKeystore {
-		return code
-	}
-	return ""
 }
 
 // RecordAt and keyAt are what findings at a selector are about.

@@ -198,7 +198,7 @@ func TestDrift(t *testing.T) {
 		"a signer with a replaced key": {plantest.Ready, func(s *scene) { s.Drift("s1", other.ID(), "mx2") },
 			"signer-strays mx2", "its mail fails"},
 		"a signer that switched with another key": {plantest.Switching, func(s *scene) { s.Drift("s2", other.ID(), "mx2") },
-			"signer-strays mx2", "it is given the key of s2 again by itself"},
+			"signer-strays mx2", "the switch in progress gives it the key of s2 by itself"},
 		"a signer that knows its selector": {plantest.Ready, func(s *scene) { s.Drift("s1", "", "mx2") }, "", ""},
 		"a rebuilt host": {plantest.Ready, func(s *scene) { s.Drift("", "", "mx2") }, "signer-empty mx2",
 			"its mail leaves unsigned"},

@@ -21,7 +21,7 @@ func (h *Check) KeyDrift(s string) *finding.Finding {
 	case KeyDifferent:
 		err := h.ForeignKey(s)
 		return &finding.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err),
-			Repair: fault.HintOf(err), Asks: true, Cause: cause(err)}
+			Repair: fault.HintOf(err), Asks: true, Cause: finding.CauseOf(err)}
 	case keyUnread:
 		f := finding.Troubled(codes.KeyUnread, s, "", seen.KeyErr,
 			"the keystore is asked again; until it answers, no key is made or given to a signer")

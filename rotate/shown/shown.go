@@ -22,6 +22,15 @@ func Still(sight rotate.Sight, key *rotate.Key) string {
 	return strings.Join(names, ", ")
 }
 
+// Exposed says which servers show a compromised key that was revoked, so that who asks them accepts it; "" for none.
+func Exposed(sight rotate.Sight, key *rotate.Key) string {
+	still := Still(sight, key)
+	if still == "" || !key.GivenUp() {
+		return ""
+	}
+	return "; " + still + " still shows the compromised key, and receivers that ask there accept it until that follows"
+}
+
 // Of returns a key's record as a server shows it, "" where none does.
 func Of(sight rotate.Sight, key *rotate.Key) string {
 	for _, v := range sight.Values {

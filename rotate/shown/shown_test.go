@@ -33,6 +33,25 @@ func TestWritten(t *testing.T) {
 	}
 }
 
+// TestExposed: servers that show a key as before are named once it was revoked; before, they are right to show it, and
+// when all have followed there is nothing to say.
+func TestExposed(t *testing.T) {
+	key := plantest.KeyAt(0)
+	before := rotate.Sight{Shown: map[string][]string{"ns1": {"v=DKIM1; k=ed25519; p="}, "ns2": {key.Record}}}
+	after := rotate.Sight{Shown: map[string][]string{"ns1": {"v=DKIM1; k=ed25519; p="}}}
+	if said := shown.Exposed(before, key); said != "" {
+		t.Errorf("before the revocation: %q", said)
+	}
+	key.Leaked, key.Record = plantest.Now, dkim.RevokedRecord(key.Record)
+	if said := shown.Exposed(before, key); said != "; ns2 still shows the compromised key, and receivers that ask there "+
+		"accept it until that follows" {
+		t.Errorf("after it: %q", said)
+	}
+	if shown.Exposed(after, key) != "" || shown.Exposed(before, nil) != "" {
+		t.Errorf("all have followed: %q; no key: %q", shown.Exposed(after, key), shown.Exposed(before, nil))
+	}
+}
+
 // TestSomewhere: what is to be revoked is dkimbot's own record with a key, and not the fresh one that takes its place (I2).
 func TestSomewhere(t *testing.T) {
 	key, fresh, other := plantest.KeyAt(0), plantest.KeyAt(1), plantest.KeyAt(2)
