@@ -163,6 +163,13 @@ func TestGivenUp(t *testing.T) {
 	})
 }
 
+// retired notes a key that stood at a selector before and is still to be destroyed.
+func retired(selector string) func(*scene) {
+	return func(s *scene) {
+		s.Selector(selector).Retired = []rotate.Retired{{KeyID: plantest.Keys()[3].ID(), Version: 1}}
+	}
+}
+
 // TestReplacedIsPublic: a fresh key has taken the draining one's place when DNS may show it, also where its
 // publication was not confirmed.
 func TestReplacedIsPublic(t *testing.T) {
@@ -173,7 +180,12 @@ func TestReplacedIsPublic(t *testing.T) {
 			changes(func(s *scene) { s.Have.Selectors["s1"].Next.PublishedAt = plantest.Now }), replaced, true},
 		"shown, and not confirmed": {plantest.Stored,
 			changes(func(s *scene) { s.Show("s1", plantest.Record(plantest.Keys()[2])) }), replaced, true},
-		"in place": {plantest.Replaced, nil, replaced, true},
+		"in place":                       {plantest.Replaced, nil, replaced, true},
+		"in place, but not replaced now": {plantest.Draining, changes(retired("s1")), replaced, false},
+		"that of the other is in place": {plantest.Replaced, changes(retired("s2")),
+			func(j *health.Judge) any { return j.Replaced("s2") }, false},
+		"nothing was replaced yet": {plantest.Drained,
+			changes(func(s *scene) { s.Have.Phase = rotate.Replacing }), replaced, false},
 	})
 }
 
