@@ -10,7 +10,7 @@ import (
 // MailFails says that signers sign with a key that was revoked: their mail fails until they leave it.
 func MailFails(h *Check) *finding.Finding {
 	s := h.Have.Active
-	if h.Have.Leaked(h.Have.Draining) && !Dead(&h.Judge, s) { // signers wait for a fresh key there
+	if !Dead(&h.Judge, s) { // signers may wait for a fresh key at the other one
 		s = h.Have.Draining
 	}
 	if !Dead(&h.Judge, s) {

@@ -89,12 +89,12 @@ func TestDriftIsOfWhatWasLookedAt(t *testing.T) {
 			s.Want.Signers = append(s.Want.Signers, "mx3")
 			s.Seen.Signers["mx3"] = rotate.SignerSeen{}
 		}), "key-unread s1, signer-empty mx3", "as soon as the keystore answers"},
-		"a signer off the list that signs with an earlier selector": {plantest.Ready, changes(func(s *scene) {
+		"a signer off the list with hosts at an earlier selector and at a present one": {plantest.Ready, changes(func(s *scene) {
 			s.Have.Earlier = rotate.Earlier{"a": {Key: plantest.KeyAt(3)}}
 			s.Want.Signers = []string{"mx1"}
 			delete(s.Seen.Signers, "mx2")
 			s.Have.Signers["mx2"] = rotate.Confirmed{Selector: "a", KeyID: plantest.Keys()[3].ID(), Left: true}
-			s.Seen.Dismissed = map[string]rotate.SignerSeen{"mx2": {Ref: plantest.RefTo("a", 3)}}
+			s.Seen.Dismissed = map[string]rotate.SignerSeen{"mx2": {Ref: plantest.RefTo("a", 3), Here: plantest.RefTo("s1", 0)}}
 			s.Seen.Left = map[string]rotate.RecordSeen{"a": {Sight: rotate.Sight{Values: []string{plantest.Record(plantest.Keys()[3])},
 				Complete: true}}}
 		}), "signer-left-over mx2!", "the record is kept as long as it does"},
