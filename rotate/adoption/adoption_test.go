@@ -159,3 +159,18 @@ func TestContinuesWithAnAdoptedKey(t *testing.T) {
 		}
 	}
 }
+
+// TestAdoptionNeedsASigner: no key is adopted for a domain for which no signer is named: nothing says who uses it, and
+// nothing could be switched from it later. That is said at once, and not when a freeze is over.
+func TestAdoptionNeedsASigner(t *testing.T) {
+	for _, active := range []string{"", "s1"} {
+		for _, limits := range []rotate.Limits{{}, plantest.Frozen} {
+			s := shown("s1")()
+			s.Want.Signers, s.Want.Limits = nil, limits
+			p := adopt(s, given(map[string]int{"s1": 0}, active))
+			if fault.CodeOf(p.Stop) != codes.NoSigners || len(p.Steps) > 0 || p.Held != "" {
+				t.Errorf("active is %q: %v, held by %q, %d steps", active, p.Stop, p.Held, len(p.Steps))
+			}
+		}
+	}
+}

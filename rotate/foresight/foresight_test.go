@@ -185,7 +185,8 @@ func TestSwitches(t *testing.T) {
 		"the first key, after another intent": {first(func(st *rotate.State) { st.Intent = &rotate.Intent{Kind: rotate.Verify} }),
 			to("s1"), true},
 		"a second signer": {first(func(st *rotate.State) { st.Signers = rotate.Confirmations{"mx1": {}} }), to("s2"), false},
-		"switching":       {first(func(st *rotate.State) { st.Phase = rotate.Switching }), to("s2"), false},
+		"back to one that the domain moves away from": {first(func(*rotate.State) {}), to("old"), false},
+		"switching": {first(func(st *rotate.State) { st.Phase = rotate.Switching }), to("s2"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := foresight.NeedsConsent(tt.st, tt.steps[0]); tt.steps[0].Kind == rotate.Activate && got != tt.begins {
@@ -244,18 +245,23 @@ func TestSilentSigner(t *testing.T) {
 func TestAfterTheSwitch(t *testing.T) {
 	st := rotate.State{Phase: rotate.Ready, Active: "s1",
 		Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{}}, "s2": {Key: &rotate.Key{}}}}
+	begun := rotate.State{Phase: rotate.Bootstrapping, Target: "s1", Selectors: st.Selectors}
 	for name, tt := range map[string]struct {
+		st    rotate.State
 		parts foresight.Parts
+		kind  rotate.Kind
 		to    string
 		warns bool
 	}{
-		"the account refuses":  {foresight.Parts{Account: part{err: denied}}, "s2", true},
-		"the keystore refuses": {foresight.Parts{Keys: part{err: denied}}, "s2", true},
-		"it may pass":          {foresight.Parts{Account: part{err: passing}}, "s2", false},
-		"no switch":            {foresight.Parts{Account: part{err: denied}}, "s1", false},
+		"the account refuses":  {st, foresight.Parts{Account: part{err: denied}}, rotate.Activate, "s2", true},
+		"the keystore refuses": {st, foresight.Parts{Keys: part{err: denied}}, rotate.Activate, "s2", true},
+		"it may pass":          {st, foresight.Parts{Account: part{err: passing}}, rotate.Activate, "s2", false},
+		"no switch":            {st, foresight.Parts{Account: part{err: denied}}, rotate.Activate, "s1", false},
+		"a look":               {st, foresight.Parts{Account: part{err: denied}}, rotate.Verify, "s2", false},
+		"no selector is left":  {begun, foresight.Parts{Account: part{err: denied}}, rotate.Activate, "s1", false},
 	} {
-		made := tt.parts.Foreseen(t.Context(), domain(), st,
-			rotate.DomainPlan{Steps: []rotate.Step{{Kind: rotate.Activate, Selector: tt.to}}})
+		made := tt.parts.Foreseen(t.Context(), domain(), tt.st,
+			rotate.DomainPlan{Steps: []rotate.Step{{Kind: tt.kind, Selector: tt.to}}})
 		warned := slices.ContainsFunc(made.Warnings, func(w finding.Warning) bool { return w.Code == codes.ReplacementRefused })
 		if warned != tt.warns || made.Stop != nil || len(made.Steps) != 1 {
 			t.Errorf("%s: warnings %v, %v, %v", name, made.Warnings, made.Stop, kinds(made.Steps))

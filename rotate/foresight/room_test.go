@@ -54,6 +54,7 @@ func TestNoPromiseOnFullDisk(t *testing.T) {
 		{Kind: rotate.Activate, Selector: "s2", Signer: "mx2"},
 		{Kind: rotate.Destroy, Selector: "s1", Duty: rotate.Disposal},
 	}
+	flight := rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Duty: rotate.Signing}
 	at := func(phase rotate.Phase, leaked time.Time) rotate.State {
 		return rotate.State{Phase: phase, Active: "s1", Selectors: map[string]*rotate.Selector{
 			"s1": {Key: &rotate.Key{Leaked: leaked}}, "s2": {Key: &rotate.Key{}}}}
@@ -77,7 +78,10 @@ func TestNoPromiseOnFullDisk(t *testing.T) {
 			words(turn[0], turn[2], turn[3])},
 		"a signer in a flight": {at(rotate.Ready, time.Unix(1, 0)), foresight.Parts{Readers: signers(full)}, turn,
 			words(turn[0], turn[2], turn[3])},
-		"the account": {switching, foresight.Parts{Account: disk{err: full}}, turn, words(turn[3])},
+		"a signer, first of all": {switching, foresight.Parts{Readers: signers(full)}, turn[1:], words(turn[2], turn[3])},
+		"the account":            {switching, foresight.Parts{Account: disk{err: full}}, turn, words(turn[3])},
+		"the account, another duty": {switching, foresight.Parts{Account: disk{err: full}},
+			append(turn[:1:1], flight), words(flight)},
 		"the keystore": {switching, foresight.Parts{Keys: disk{err: full}},
 			append(steps(rotate.Generate, rotate.StoreKey), turn[3]), words(turn[3])},
 		"the state":     {switching, foresight.Parts{State: disk{err: full}.Check(nil)}, turn, nil},

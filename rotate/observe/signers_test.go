@@ -2,10 +2,16 @@ package observe_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/observe"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // memory is a signer that signs a.example, and has lost the lines of all domains.
@@ -30,5 +36,69 @@ func TestUnkept(t *testing.T) {
 		if err != nil || (seen.Unkept != "") != want {
 			t.Errorf("%s: %q, %v", domain, seen.Unkept, err)
 		}
+	}
+}
+
+// picky is a signer that refuses keys, and whose files hold lines of others.
+type picky struct {
+	memory
+	each, whichever error
+}
+
+func (p picky) Screen(context.Context, []dkim.SigningKey) (map[string]error, error) {
+	return map[string]error{"a.example": p.each}, p.whichever
+}
+
+func (picky) Overruled(context.Context, []string) map[string]string {
+	return map[string]string{"a.example": "line 3 of the table"}
+}
+
+// TestWhatASignerRefuses: of a key that a signer can't use is said to which selector a switch is refused; of a signer
+// that no switch can change, that none is possible, whatever the key. What may pass by itself is not said, nor that
+// a switch to one selector is refused where it is not.
+func TestWhatASignerRefuses(t *testing.T) {
+	key := fault.Refuse(codes.NotAllowed, "use this key", "make another")
+	all := fault.Refuse(codes.NotAllowed, "write the table", "allow it")
+	passing := fault.Temporary("ask it", errors.New("no answer"), "run it again")
+	for title, tt := range map[string]struct {
+		each, whichever, want error
+		only                  string
+	}{
+		"nothing":           {nil, nil, nil, ""},
+		"the key":           {key, nil, key, "s2"},
+		"every key":         {nil, all, all, ""},
+		"every key, and it": {key, all, all, ""},
+		"what may pass":     {passing, passing, nil, ""},
+	} {
+		seen, err := observe.Ask("mx1", picky{each: tt.each, whichever: tt.whichever}).Call(t.Context(),
+			dkim.SigningKey{Name: dkim.Name{Domain: "a.example", Selector: "s2"}})
+		if err != nil || seen.Refuses != tt.want || seen.RefusesOnly != tt.only {
+			t.Errorf("%s: it refuses %v of %q, %v", title, seen.Refuses, seen.RefusesOnly, err)
+		}
+		if seen.Overruled != "line 3 of the table" {
+			t.Errorf("%s: the line that counts in the place of dkimbot's own is %q", title, seen.Overruled)
+		}
+	}
+}
+
+// slow is a signer that changes later, and sooner where it is hurried.
+type slow struct{ memory }
+
+func (slow) Activate(context.Context, []dkim.SigningKey) error { return nil }
+func (slow) Lag() time.Duration                                { return time.Hour }
+func (slow) Hasten(context.Context, []dkim.Ref) error          { return nil }
+func (slow) HurriedLag() time.Duration                         { return time.Minute }
+
+// TestHowLongAHurriedSwitchTakes: how long a hurried switch takes is noted of each signer that can be switched, so
+// that a flight from a compromised key is not said to be done before (I2).
+func TestHowLongAHurriedSwitchTakes(t *testing.T) {
+	var seen rotate.Observation
+	observe.Traits(&seen, []string{"mx1"}, map[string]ports.Signer{"mx1": slow{}})
+	if lag, known := seen.Lags["mx1"]; lag != time.Minute || !known {
+		t.Errorf("%v", seen.Lags)
+	}
+	observe.Traits(&seen, []string{"mx1"}, map[string]ports.SignerReader{"mx1": memory{}})
+	if _, known := seen.Lags["mx1"]; known {
+		t.Errorf("of a signer that is only read: %v", seen.Lags)
 	}
 }
