@@ -19,7 +19,7 @@ func TestPlanPairs(t *testing.T) {
 		variation(t, stages(), pair.stage)(s)
 		usual := planOf(s, names)
 		for _, name := range pair.changes {
-			variation(t, plantest.Changes(), name)(s)
+			variation(t, append(plantest.Changes(), rarer()...), name)(s)
 		}
 		fmt.Fprintf(&out, "# %s\n\t%s\n%s\n\n", pair.stage, strings.Join(pair.changes, "; "), plantest.Otherwise(usual, planOf(s, names)))
 	}
@@ -32,7 +32,7 @@ func stages() []plantest.Variation {
 	for _, s := range states() {
 		all = append(all, plantest.Variation(s))
 	}
-	return all
+	return append(all, moves()...)
 }
 
 func variation(t *testing.T, list []plantest.Variation, name string) func(*scene) {
