@@ -56,3 +56,28 @@ func TestForeignRecordIsForeseenToStay(t *testing.T) {
 		}
 	}
 }
+
+// TestRevokedRecordIsForeseenAlone: what is revoked is foreseen to stand alone at its name, so that what a wildcard showed
+// there before is not waited for again when a fresh key is published. Where DNS is not asked, a revocation does not
+// make the outlook end.
+func TestRevokedRecordIsForeseenAlone(t *testing.T) {
+	revoked := func(s *plantest.Scene) *plantest.Scene {
+		for _, sel := range []string{"s1", "s2"} {
+			plantest.Leak(sel)(s)
+			plantest.RevokeNow(sel)(s)
+		}
+		return s
+	}
+	wild := revoked(plantest.Bootstrapping())
+	wild.Show("s1")
+	wild.Wildcard("s1", "v=spf1 -all")
+	usual := forecast.Emergency(startOf(revoked(plantest.Bootstrapping()), lags))
+	if got := forecast.Emergency(startOf(wild, lags)); got.Next == nil || *got.Next != *usual.Next {
+		t.Errorf("with a wildcard next is %+v, else %+v", got.Next, usual.Next)
+	}
+	unasked := revoked(plantest.Ready())
+	unasked.Uncheck()
+	if out := forecast.Of(startOf(unasked, lags), unasked.Now.Add(50*day)); out.Stop != nil || len(out.Coming) < 20 {
+		t.Errorf("where DNS is not asked, the outlook ends at %s after %d steps: %v", out.Until, len(out.Coming), out.Stop)
+	}
+}
