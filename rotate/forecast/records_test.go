@@ -81,3 +81,16 @@ func TestRevokedRecordIsForeseenAlone(t *testing.T) {
 		t.Errorf("where DNS is not asked, the outlook ends at %s after %d steps: %v", out.Until, len(out.Coming), out.Stop)
 	}
 }
+
+// TestWildcardEndsWithTheRecord: what a wildcard shows at a selector of a new domain is foreseen to end where the record
+// is published, so that the switch follows.
+func TestWildcardEndsWithTheRecord(t *testing.T) {
+	for _, value := range []string{"v=spf1 -all", plantest.ForeignRecord} {
+		s := plantest.New()
+		s.Wildcard("s1", value)
+		out := forecast.Of(startOf(s, nil), s.Now.Add(15*day))
+		if n := activations(out); out.Stop != nil || n != len(s.Want.Signers) {
+			t.Errorf("%s: %d signers are given a key; %v", value, n, out.Stop)
+		}
+	}
+}

@@ -58,7 +58,7 @@ func (d *draft) step(s rotate.Step) {
 // is not one at all of them.
 func sameStep(a, b rotate.Step) bool {
 	return a.Kind == b.Kind && a.Selector == b.Selector && a.Signer == b.Signer && a.From.KeyID == b.From.KeyID &&
-		(a.Duty == rotate.Joining) == (b.Duty == rotate.Joining)
+		a.To.KeyID == b.To.KeyID && (a.Duty == rotate.Joining) == (b.Duty == rotate.Joining)
 }
 
 // because says why the plan is made, where no rule has said it yet.
