@@ -53,12 +53,13 @@ func moves() []plantest.Variation {
 		s.Have.Target = "s1"
 	}
 	leaked := func(s *scene) { s.Have.Earlier["old"].Key.Leaked = plantest.Now.Add(-time.Hour) }
+	now := func(s *scene) { s.Have.Earlier["old"].Key.RevokeNow = true }
 	rebuilt := func(s *scene) { s.Drift("", "", "mx2") }
 	return []plantest.Variation{
 		{Name: "moving", Change: from(moving)},
 		{Name: "moving, mx2 rebuilt", Change: from(moving, rebuilt)},
 		{Name: "moving, old one leaked", Change: from(moving, leaked)},
-		{Name: "moving, old one leaked, now", Change: from(moving, leaked, func(s *scene) { s.Have.Earlier["old"].Key.RevokeNow = true })},
+		{Name: "moving, old one leaked, now", Change: from(moving, leaked, now)},
 		{Name: "moving, keys made", Change: from(moving, made)},
 		{Name: "moving, keys made, mx2 rebuilt", Change: from(moving, made, rebuilt)},
 		{Name: "moving, keys made, old one leaked", Change: from(moving, made, leaked)},
@@ -116,14 +117,16 @@ func rarer() (out []plantest.Variation) {
 		gone := func(what string, seen rotate.SignerSeen) {
 			add("mx9, no longer listed, "+what+" "+name, func(s *scene) {
 				s.Seen.Dismissed = map[string]rotate.SignerSeen{"mx9": seen}
-				s.Have.Signers["mx9"] = rotate.Confirmed{Selector: name, KeyID: plantest.Keys()[n].ID(), At: plantest.LongAgo, Left: true}
+				s.Have.Signers["mx9"] = rotate.Confirmed{Selector: name, KeyID: plantest.Keys()[n].ID(),
+					At: plantest.LongAgo, Left: true}
 			})
 		}
 		gone("signs with", rotate.SignerSeen{Ref: plantest.RefTo(name, n)})
 		gone("is silent about", rotate.SignerSeen{Err: failed})
 		gone("has an unheard host at", rotate.SignerSeen{Unheard: failed})
 		gone("has left", rotate.SignerSeen{})
-		for _, kind := range []rotate.Kind{rotate.Publish, rotate.Activate, rotate.StoreKey, rotate.Destroy, rotate.Revoke} {
+		for _, kind := range []rotate.Kind{rotate.Publish, rotate.Activate, rotate.StoreKey, rotate.Destroy,
+			rotate.Revoke} {
 			add(fmt.Sprint("begun to ", kind, " ", name), func(s *scene) {
 				s.Have.Intent = &rotate.Intent{Kind: kind, Selector: name, Signer: "mx1", KeyID: plantest.Keys()[n].ID(),
 					At: s.Now.Add(-time.Minute)}
@@ -138,9 +141,14 @@ func rarer() (out []plantest.Variation) {
 	}
 	add("a second account", func(s *scene) { s.Want.Also = []string{"new"} })
 	add("RSA keys wanted", func(s *scene) { s.Want.Policy.Key = dkim.RSA2048 })
-	old("its record stands", func(_ *scene, sel *rotate.Selector, r *rotate.RecordSeen) { r.Sight.Values = []string{sel.Key.Record} })
-	old("its record is missing", func(_ *scene, _ *rotate.Selector, r *rotate.RecordSeen) { r.Sight.Values = nil })
-	old("another's record", func(_ *scene, _ *rotate.Selector, r *rotate.RecordSeen) { r.Sight.Values = []string{"v=spf1 -all"} })
+	shows := func(what string, values ...string) {
+		old(what, func(_ *scene, _ *rotate.Selector, r *rotate.RecordSeen) { r.Sight.Values = values })
+	}
+	old("its record stands", func(_ *scene, sel *rotate.Selector, r *rotate.RecordSeen) {
+		r.Sight.Values = []string{sel.Key.Record}
+	})
+	shows("its record is missing")
+	shows("another's record", "v=spf1 -all")
 	old("DNS silent", func(_ *scene, _ *rotate.Selector, r *rotate.RecordSeen) { r.Err = failed })
 	old("a server lags", func(_ *scene, _ *rotate.Selector, r *rotate.RecordSeen) { r.Sight.Complete = false })
 	old("its key is lost", func(_ *scene, _ *rotate.Selector, r *rotate.RecordSeen) { r.Lost = true })
