@@ -57,6 +57,11 @@ func TestForsakes(t *testing.T) {
 	to := func(selector string, duty rotate.Duty) rotate.Step {
 		return rotate.Step{Kind: rotate.Activate, Duty: duty, Signer: "mx1", Selector: selector}
 	}
+	strayed := func(selector string) rotate.Step {
+		step := to(selector, rotate.Signing)
+		step.Reason.Code = codes.SignerStrays
+		return step
+	}
 	lost := to("s2", rotate.Signing)
 	lost.Reason.Code = codes.KeyMissing
 	for title, c := range map[string]struct {
@@ -65,15 +70,17 @@ func TestForsakes(t *testing.T) {
 		step rotate.Step
 		want string
 	}{
-		"to the other one":               {st, at("s1", "1"), to("s2", rotate.Signing), "s1"},
-		"by a rotation":                  {st, at("s1", "1"), to("s2", rotate.Turn), ""},
-		"back from the target":           {st, at("s2", "2"), to("s1", rotate.Signing), "s2"},
-		"back, as a person said":         {held, at("s2", "2"), to("s1", rotate.Signing), ""},
-		"back, and no switch":            {ready, at("s2", "2"), to("s1", rotate.Signing), ""},
-		"from nothing":                   {st, rotate.SignerSeen{}, to("s1", rotate.Signing), ""},
-		"it does not answer, and signed": {st, deaf, to("s1", rotate.Signing), ""},
-		"it is there already":            {st, at("s1", "1"), to("s1", rotate.Signing), ""},
-		"for a key that is lost":         {st, at("s1", "1"), lost, ""},
+		"to the other one":                 {st, at("s1", "1"), to("s2", rotate.Signing), "s1"},
+		"by a rotation":                    {st, at("s1", "1"), to("s2", rotate.Turn), ""},
+		"back from the target":             {st, at("s2", "2"), to("s1", rotate.Signing), "s2"},
+		"back, as a person said":           {held, at("s2", "2"), to("s1", rotate.Signing), ""},
+		"back, and no switch":              {ready, at("s2", "2"), to("s1", rotate.Signing), ""},
+		"from nothing":                     {st, rotate.SignerSeen{}, to("s1", rotate.Signing), ""},
+		"it does not answer, and signed":   {st, deaf, to("s1", rotate.Signing), ""},
+		"it is there already":              {st, at("s1", "1"), to("s1", rotate.Signing), ""},
+		"for a key that is lost":           {st, at("s1", "1"), lost, ""},
+		"back, where it is said to stray":  {st, at("s2", "2"), strayed("s1"), "s2"},
+		"to the other one, having strayed": {ready, at("s1", "1"), strayed("s2"), ""},
 	} {
 		if got := Forsakes(c.st, c.seen, c.step); got != c.want {
 			t.Errorf("%s: leaves %q, want %q", title, got, c.want)

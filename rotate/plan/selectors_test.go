@@ -95,8 +95,15 @@ func TestEmptyEarlier(t *testing.T) {
 		"people were told that it may go, and a signer was switched once more": {[]func(*scene){until(later),
 			func(s *scene) { s.Have.Former[0].Due = s.Now }}, "next destroy in 1h0m0s"},
 		"a signer says that it does": {[]func(*scene){func(s *scene) { s.Drift("old", "x", "mx2") }}, "publish"},
-		"a signer is silent":         {[]func(*scene){func(s *scene) { s.Silence("mx1") }}, ""},
-		"it has no private key":      {[]func(*scene){func(s *scene) { s.Have.Earlier["old"].Retired = nil }}, ""},
+		"a signer signs with it":     {[]func(*scene){func(s *scene) { s.Drift("old", plantest.KeyAt(2).ID, "mx2") }}, "publish"},
+		"a signer signs with it, and its record is another's": {[]func(*scene){shows("v=spf1 -all"), func(s *scene) {
+			s.Drift("old", plantest.KeyAt(2).ID, "mx2")
+		}}, ""},
+		"one that is no longer listed signs with it": {[]func(*scene){func(s *scene) {
+			s.Seen.Dismissed = map[string]rotate.SignerSeen{"mx9": {Ref: plantest.RefTo("old", 2)}}
+		}}, "publish"},
+		"a signer is silent":    {[]func(*scene){func(s *scene) { s.Silence("mx1") }}, ""},
+		"it has no private key": {[]func(*scene){func(s *scene) { s.Have.Earlier["old"].Retired = nil }}, ""},
 		"it has no private key, and its record stands": {[]func(*scene){func(s *scene) { s.Have.Earlier["old"].Retired = nil },
 			shows(record)}, ""},
 		"the record stands":                                        {[]func(*scene){shows(record)}, "record-left"},
