@@ -143,6 +143,8 @@ func (j *Judge) onceAlone(s string) string {
 	switch key := j.Have.Selector(s).Key; {
 	case !j.Have.Leaked(s) || !j.GivenUp(s) && j.Have.Selector(s).Next == nil:
 		return "dkimbot then publishes its own again; it"
+	case !j.Bound(s): // it stands beside the other one
+		return "the key that dkimbot has there is compromised, and dkimbot revokes its own record; it"
 	case key.RevokedAt.IsZero() || exposedAt(j, s) != "":
 		return "the key that dkimbot has there is compromised, and dkimbot revokes it when the other record is removed; it"
 	default:
