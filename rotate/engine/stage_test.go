@@ -30,9 +30,12 @@ type stage struct {
 	looks   int
 	unsaved error // what a write of the state fails with
 	saved   []rotate.State
-	unkept  error // what the keystore fails with
-	newest  int   // the version at which it holds every key, instead of its own; 0: none
-	refused error // what the provider fails with
+	unkept  error          // what the keystore fails with
+	newest  int            // the version at which it holds every key, instead of its own; 0: none
+	refused error          // what the provider fails with
+	holder  dkim.Name      // of the names that are claimed; none: whoever claims them
+	put     int            // how many keys were stored
+	events  []rotate.Event // that were written
 	written []dkim.TXT
 	said    []rotate.Event
 }
@@ -40,7 +43,7 @@ type stage struct {
 // onStage begins a run in the scene.
 func onStage(t *testing.T, scene *plantest.Scene) *stage {
 	s := &stage{Scene: scene}
-	parts := Parts{Store: stageStore{nil, s}, Keys: stageKeys{s}, Look: s, Clock: stageClock{s},
+	parts := Parts{Store: stageStore{nil, s}, Keys: stageKeys{s}, Look: s, Names: s, Clock: stageClock{s},
 		Publishers: map[string]ports.Publisher{"office": s, "other": s}, Signers: map[string]ports.Signer{},
 		SelfTest: func(context.Context, dkim.SigningKey, string) error { return nil },
 		Notify:   func(e rotate.Event) { s.said = append(s.said, e) }}
@@ -72,6 +75,11 @@ func (s *stage) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
 	return seen.Sight, seen.SightErr
 }
 
+// Holder and Claim are the names of all domains.
+func (s *stage) Holder(context.Context, string) (dkim.Name, error) { return s.holder, nil }
+
+func (s *stage) Claim(context.Context, string, dkim.Name) (dkim.Name, error) { return s.holder, nil }
+
 // Publish is the provider.
 func (s *stage) Publish(_ context.Context, rec dkim.TXT) error {
 	s.written = append(s.written, rec)
@@ -99,11 +107,12 @@ func (stageStore) Acquire(context.Context, ports.LeaseRequest) (ports.Lease, err
 	return ports.Lease{Domain: "example.com"}, nil
 }
 
-func (t stageStore) Save(_ context.Context, _ ports.Lease, _ time.Time, st rotate.State, _ ...rotate.Event) (int64, error) {
+func (t stageStore) Save(_ context.Context, _ ports.Lease, _ time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	if t.s.unsaved != nil {
 		return 0, t.s.unsaved
 	}
-	t.s.saved = append(t.s.saved, rotate.CopyState(st))
+	t.s.saved, t.s.events = append(t.s.saved, rotate.CopyState(st)), append(t.s.events, events...)
 	return st.Revision + 1, nil
 }
 
@@ -125,6 +134,7 @@ func (k stageKeys) Get(_ context.Context, name dkim.Name, version int) (*dkim.Pr
 }
 
 func (k stageKeys) Put(_ context.Context, _ dkim.Name, _ *dkim.PrivateKey, after int) (int, error) {
+	k.s.put++
 	return after + 1, k.s.unkept
 }
 
@@ -135,6 +145,7 @@ type stageSigner struct {
 	s       *stage
 	name    string
 	hurried []bool // of each switch: whether others wait for it
+	given   []dkim.SigningKey
 	hastens int
 	mail    []dkim.Ref
 	unknown error // what a look at its mail fails with
@@ -157,7 +168,7 @@ func (g *stageSigner) Hosts(_ context.Context, domains []string) (map[string]dki
 }
 
 func (g *stageSigner) Activate(ctx context.Context, keys []dkim.SigningKey) error {
-	g.hurried = append(g.hurried, ports.InAHurry(ctx))
+	g.hurried, g.given = append(g.hurried, ports.InAHurry(ctx)), append(g.given, keys...)
 	g.s.Seen.Signers[g.name] = rotate.SignerSeen{Ref: keys[0].Ref()}
 	return nil
 }
