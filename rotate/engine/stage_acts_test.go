@@ -15,8 +15,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
-// TestNoActAtAClaimedName: at a name that leads to another domain's record neither is a key stored, which would have no
-// place, nor a record published (I3, I6).
+// TestNoActAtAClaimedName: at a name that leads to another domain's record neither is a key stored, which would
+// have no place, nor a record published (I3, I6).
 func TestNoActAtAClaimedName(t *testing.T) {
 	for kind, act := range map[rotate.Kind]func(*run, context.Context, rotate.Step) error{
 		rotate.StoreKey: (*run).store, rotate.Publish: (*run).publish} {
@@ -29,8 +29,9 @@ func TestNoActAtAClaimedName(t *testing.T) {
 	}
 }
 
-// TestPublishWhatStays: a compromised key's own record is published again while signers need it; a fresh one takes its
-// place only when a signer has left it. What was written is not what DNS shows: that is looked at (I2).
+// TestPublishWhatStays: a compromised key's own record is published again while signers need it; a fresh one
+// takes its place only when a signer has left it. What was written is not what DNS shows: that is looked at
+// (I2).
 func TestPublishWhatStays(t *testing.T) {
 	for title, tt := range map[string]struct {
 		next bool // a fresh key is to take its place
@@ -70,7 +71,8 @@ func TestPublishKeepsWhatIsReliedOn(t *testing.T) {
 	}
 }
 
-// TestKeyPutBack: where a key was put back as the newest version, from a backup, the state says which version it is now.
+// TestKeyPutBack: where a key was put back as the newest version, from a backup, the state says which version
+// it is now.
 func TestKeyPutBack(t *testing.T) {
 	s := onStage(t, plantest.Ready())
 	s.newest = 7
@@ -81,8 +83,8 @@ func TestKeyPutBack(t *testing.T) {
 	}
 }
 
-// TestHurriedSwitch: a signer that leaves a compromised key is switched in a hurry, also one that fetches the key itself
-// while the keystore does not answer, which is given its record; in a rotation nothing hurries (I1).
+// TestHurriedSwitch: a signer that leaves a compromised key is switched in a hurry, also one that fetches the
+// key itself while the keystore does not answer, which is given its record; in a rotation nothing hurries (I1).
 func TestHurriedSwitch(t *testing.T) {
 	for title, tt := range map[string]struct {
 		scene func() *plantest.Scene
@@ -104,7 +106,8 @@ func TestHurriedSwitch(t *testing.T) {
 			if tt.alone {
 				s.unkept = errTest
 			}
-			err := s.r.activate(t.Context(), rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Duty: rotate.Turn})
+			err := s.r.activate(t.Context(), rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1",
+				Duty: rotate.Turn})
 			g := s.signer("mx1")
 			if (err != nil) != tt.fails || tt.fails && len(g.given) > 0 {
 				t.Fatalf("%v, given %+v", err, g.given)
@@ -132,10 +135,11 @@ func TestRevokedOnlyWhereItWas(t *testing.T) {
 	}
 }
 
-// TestFlightProved: a signer that flees is believed without mail unless mail arrived that shows the compromised key; what
-// an older message showed, or one that can't be read, says nothing of this switch (I1).
+// TestFlightProved: a signer that flees is believed without mail unless mail arrived that shows the compromised
+// key; what an older message showed, or one that can't be read, says nothing of this switch (I1).
 func TestFlightProved(t *testing.T) {
-	differs := &fault.Error{Kind: fault.Transient, Code: codes.MailDiffers, What: "look at mail", Err: errors.New("it differs")}
+	differs := &fault.Error{Kind: fault.Transient, Code: codes.MailDiffers, What: "look at mail",
+		Err: errors.New("it differs")}
 	old, other := plantest.RefTo("s1", 0), plantest.RefTo("s2", 3)
 	for title, tt := range map[string]struct {
 		proof, unknown error
@@ -185,12 +189,13 @@ func (w withdraws) Withdraw(context.Context, []dkim.Ref) error {
 	return nil
 }
 
-// TestForget: a signer that is listed forgets its copy of a key, or is asked for it no more where it holds none; one that
-// is no longer listed is asked for it no more, and keeps what it has (I1).
+// TestForget: a signer that is listed forgets its copy of a key, or is asked for it no more where it holds
+// none; one that is no longer listed is asked for it no more, and keeps what it has (I1).
 func TestForget(t *testing.T) {
 	for _, listed := range []bool{true, false} {
 		for title, want := range map[string][2]string{ // where it is listed, and where it is not
-			"forgets": {"forget", ""}, "withdraws": {"withdraw", "withdraw"}, "both": {"forget", "withdraw"}, "neither": {"", ""},
+			"forgets": {"forget", ""}, "withdraws": {"withdraw", "withdraw"}, "both": {"forget", "withdraw"},
+			"neither": {"", ""},
 		} {
 			s := onStage(t, plantest.Ready())
 			if s.r.want.Signers = []string{"mx1"}; !listed {
@@ -219,10 +224,11 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// TestRecall: what a run saw of somebody else's record and could not write is noted by the next run, once, unless another
-// key is wanted there by then (I2).
+// TestRecall: what a run saw of somebody else's record and could not write is noted by the next run, once,
+// unless another key is wanted there by then (I2).
 func TestRecall(t *testing.T) {
-	foreign := rotate.SelectorSeen{Sight: rotate.Sight{Values: []string{plantest.ForeignRecord}, TTL: time.Hour, Complete: true}}
+	foreign := rotate.SelectorSeen{Sight: rotate.Sight{Values: []string{plantest.ForeignRecord},
+		TTL: time.Hour, Complete: true}}
 	for title, tt := range map[string]struct {
 		key   string
 		saves bool

@@ -19,6 +19,7 @@ import (
 func TestLookBeforeWrite(t *testing.T) {
 	const foreign = plantest.ForeignRecord
 	unwritten := errors.New("disk full")
+	shown := func(s *plantest.Scene) { s.Show("s1", foreign) }
 	beside := func(s *plantest.Scene) { s.Show("s1", own(0), foreign) }
 	lacking := func(s *plantest.Scene) { s.Want.Also = []string{"other"}; split(s, "s1", foreign, "") }
 	for title, tt := range map[string]struct {
@@ -27,9 +28,10 @@ func TestLookBeforeWrite(t *testing.T) {
 		other func(*stage)
 		fails error
 	}{
-		"own":                         {rotate.Publish, nil, nil, nil},
-		"foreign":                     {rotate.Publish, func(s *plantest.Scene) { s.Show("s1", foreign) }, nil, errForeign},
-		"foreign, unwritten":          {rotate.Publish, func(s *plantest.Scene) { s.Show("s1", foreign) }, unsaved(unwritten), unwritten},
+		"own":     {rotate.Publish, nil, nil, nil},
+		"foreign": {rotate.Publish, shown, nil, errForeign},
+		"foreign, unwritten": {rotate.Publish, shown,
+			unsaved(unwritten), unwritten},
 		"beside its own, revoke":      {rotate.Revoke, beside, nil, nil},
 		"beside its own, publish":     {rotate.Publish, beside, nil, errForeign},
 		"at one of two, revoke":       {rotate.Revoke, lacking, nil, errForeign},
@@ -52,8 +54,8 @@ func TestLookBeforeWrite(t *testing.T) {
 	}
 }
 
-// TestUntested: where the keystore has no key for a test message, a record is relied on by signers that fetch the key
-// themselves, and else only in a flight by one that was tested before (I2).
+// TestUntested: where the keystore has no key for a test message, a record is relied on by signers that fetch
+// the key themselves, and else only in a flight by one that was tested before (I2).
 func TestUntested(t *testing.T) {
 	for _, tt := range []struct {
 		title                         string
@@ -66,7 +68,7 @@ func TestUntested(t *testing.T) {
 		{"another one that flees", true, false, true, false, false},
 		{"the same, and it was tested before", true, false, true, true, true},
 		{"the keystore answers", true, false, false, true, false},
-		{"nobody flees", false, false, true, true, false},
+		{"no signer flees", false, false, true, true, false},
 	} {
 		scene := plantest.Ready()
 		if scene.Drift("", "", "mx1"); tt.flight {
@@ -85,10 +87,12 @@ func TestUntested(t *testing.T) {
 	}
 }
 
-// TestAwait: a record is waited for until servers show it, as long as the lease is held. In a flight the time at which
-// it was seen counts no longer where a server is seen that answers otherwise, and counts on where none answers (I2, I8).
+// TestAwait: a record is waited for until servers show it, as long as the lease is held. In a flight the time
+// at which it was seen counts no longer where a server is seen that answers otherwise, and counts on where none
+// answers (I2, I8).
 func TestAwait(t *testing.T) {
 	lost := errors.New("the lease is lost")
+	mute := func(s *plantest.Scene) { s.DNSSilent("s2") }
 	for title, tt := range map[string]struct {
 		scene    func() *plantest.Scene
 		shows    func(*plantest.Scene)
@@ -98,13 +102,15 @@ func TestAwait(t *testing.T) {
 		verified bool // its key still counts as verified
 		looks    int  // 0: any
 	}{
-		"shown":                         {plantest.Ready, nil, nil, rotate.Turn, nil, true, 1},
-		"a server of two shows it":      {plantest.Ready, halfShown, nil, rotate.Turn, errAny, true, 0},
-		"the same, for one that joins":  {plantest.Ready, halfShown, nil, rotate.Joining, nil, true, 1},
-		"none, for one that joins":      {plantest.Ready, func(s *plantest.Scene) { s.Show("s2") }, nil, rotate.Joining, errAny, true, 0},
-		"a server of two, in a flight":  {flight, halfShown, nil, rotate.Revocation, errAny, false, 0},
-		"no answer, in a flight":        {flight, func(s *plantest.Scene) { s.DNSSilent("s2") }, nil, rotate.Revocation, errSilent, true, 0},
-		"the lease is lost while waits": {plantest.Ready, halfShown, func(s *stage) { s.r.lease.Lose(lost) }, rotate.Turn, lost, true, 1},
+		"shown":                        {plantest.Ready, nil, nil, rotate.Turn, nil, true, 1},
+		"a server of two shows it":     {plantest.Ready, halfShown, nil, rotate.Turn, errAny, true, 0},
+		"the same, for one that joins": {plantest.Ready, halfShown, nil, rotate.Joining, nil, true, 1},
+		"none, for one that joins": {plantest.Ready, func(s *plantest.Scene) { s.Show("s2") }, nil, rotate.Joining,
+			errAny, true, 0},
+		"a server of two, in a flight": {flight, halfShown, nil, rotate.Revocation, errAny, false, 0},
+		"no answer, in a flight":       {flight, mute, nil, rotate.Revocation, errSilent, true, 0},
+		"the lease is lost while waits": {plantest.Ready, halfShown, func(s *stage) { s.r.lease.Lose(lost) },
+			rotate.Turn, lost, true, 1},
 	} {
 		t.Run(title, func(t *testing.T) {
 			scene := tt.scene()
@@ -150,7 +156,8 @@ func TestUnverified(t *testing.T) {
 		"another record": {domain, rotate.SelectorSeen{Sight: sight}, "p=", "every server shows it", false},
 		"a server lags":  {domain, rotate.SelectorSeen{Sight: lags}, "ns2 shows nothing", "every server shows it", false},
 		"two accounts":   {two, rotate.SelectorSeen{Sight: lags}, "ns2 shows nothing", "every server shows it", true},
-		"no answer":      {two, rotate.SelectorSeen{Sight: sight, SightErr: silent}, "no route", "ask the operator of ns1", false},
+		"no answer": {two, rotate.SelectorSeen{Sight: sight, SightErr: silent}, "no route",
+			"ask the operator of ns1", false},
 	} {
 		err := unverified(onStage(t, plantest.Ready()).r.name("s2"), tt.want, tt.seen)
 		hint := fault.HintOf(err)
@@ -171,8 +178,9 @@ func TestWordsOfSteps(t *testing.T) {
 	}
 }
 
-// TestDividedSuffices: where an account refused a record that signers are to flee to, they rely on it as soon as the
-// other accounts' servers show it, which is waited for in seconds only; else, and for any other step, they do not (I2).
+// TestDividedSuffices: where an account refused a record that signers are to flee to, they rely on it as soon
+// as the other accounts' servers show it, which is waited for in seconds only; else, and for any other step,
+// they do not (I2).
 func TestDividedSuffices(t *testing.T) {
 	two := func(s *stage) { s.r.want.Also = []string{"other"} }
 	gone := func(s *stage) { two(s); s.Show("s2") }
@@ -184,10 +192,12 @@ func TestDividedSuffices(t *testing.T) {
 		least time.Duration
 		most  time.Duration
 	}{
-		"it is shown":             {flight, rotate.Publish, two, true, 0, 0},
-		"it is not":               {flight, rotate.Publish, gone, false, spread / 3, spread},
-		"there is less time":      {flight, rotate.Publish, func(s *stage) { gone(s); s.r.want.VerifyTimeout = time.Second }, false, time.Second / 3, time.Second},
-		"it is shown a bit later": {flight, rotate.Publish, func(s *stage) { gone(s); s.shows = later(s, 3) }, true, 100 * time.Millisecond, spread},
+		"it is shown": {flight, rotate.Publish, two, true, 0, 0},
+		"it is not":   {flight, rotate.Publish, gone, false, spread / 3, spread},
+		"there is less time": {flight, rotate.Publish, func(s *stage) { gone(s); s.r.want.VerifyTimeout = time.Second },
+			false, time.Second / 3, time.Second},
+		"it is shown a bit later": {flight, rotate.Publish, func(s *stage) { gone(s); s.shows = later(s, 3) },
+			true, 100 * time.Millisecond, spread},
 		"enough is shown": {flight, rotate.Publish, func(s *stage) {
 			two(s)
 			split(s.Scene, "s1", own(0), "")
@@ -197,10 +207,11 @@ func TestDividedSuffices(t *testing.T) {
 			two(s)
 			s.shows = func(string) (rotate.Sight, error) { return rotate.Sight{Complete: true}, nil }
 		}, false, spread / 3, spread},
-		"another step":      {flight, rotate.Revoke, two, false, 0, 0},
-		"one account":       {flight, rotate.Publish, nil, false, 0, 0},
-		"a rotation":        {plantest.Ready, rotate.Publish, two, false, 0, 0},
-		"the lease is lost": {flight, rotate.Publish, func(s *stage) { gone(s); s.r.lease.Lose(errTest) }, false, 0, 50 * time.Millisecond},
+		"another step": {flight, rotate.Revoke, two, false, 0, 0},
+		"one account":  {flight, rotate.Publish, nil, false, 0, 0},
+		"a rotation":   {plantest.Ready, rotate.Publish, two, false, 0, 0},
+		"the lease is lost": {flight, rotate.Publish, func(s *stage) { gone(s); s.r.lease.Lose(errTest) },
+			false, 0, 50 * time.Millisecond},
 	} {
 		t.Run(title, func(t *testing.T) {
 			s := onStage(t, tt.scene())

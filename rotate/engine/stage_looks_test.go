@@ -30,14 +30,15 @@ func split(s *plantest.Scene, selector, first, second string) {
 // own returns the record of the nth key of the scenes.
 func own(n int) string { return plantest.Record(plantest.Keys()[n]) }
 
-// TestStillShown: a record is looked at once more just before a signer is switched to it, if half a minute has passed. What
-// DNS shows instead keeps the signer where it is; servers that do not answer say nothing new, and what was seen counts
-// for half a minute again (I2).
+// TestStillShown: a record is looked at once more just before a signer is switched to it, if half a minute has
+// passed. What DNS shows instead keeps the signer where it is; servers that do not answer say nothing new, and
+// what was seen counts for half a minute again (I2).
 func TestStillShown(t *testing.T) {
 	const foreign = plantest.ForeignRecord
 	shows := func(values ...string) func(*plantest.Scene) {
 		return func(s *plantest.Scene) { s.Show("s2", values...) }
 	}
+	mute := func(s *plantest.Scene) { s.DNSSilent("s2") }
 	wild := func(s *plantest.Scene) { s.Wildcard("s2", foreign) }
 	unwritten := errors.New("disk full")
 	for title, tt := range map[string]struct {
@@ -52,7 +53,7 @@ func TestStillShown(t *testing.T) {
 		"it is there":           {plantest.Ready, nil, time.Minute, rotate.Turn, nil, nil, 1},
 		"a moment ago":          {plantest.Ready, shows(), 29 * time.Second, rotate.Turn, nil, nil, 0},
 		"not in this run":       {plantest.Ready, shows(), -1, rotate.Turn, nil, nil, 0},
-		"no answer":             {plantest.Ready, func(s *plantest.Scene) { s.DNSSilent("s2") }, time.Minute, rotate.Turn, nil, nil, 1},
+		"no answer":             {plantest.Ready, mute, time.Minute, rotate.Turn, nil, nil, 1},
 		"it is gone":            {plantest.Ready, shows(), time.Minute, rotate.Turn, nil, errAny, 1},
 		"another one":           {plantest.Ready, shows(foreign), time.Minute, rotate.Turn, nil, errForeign, 1},
 		"another one, unsaved":  {plantest.Ready, shows(foreign), time.Minute, rotate.Turn, unsaved(unwritten), unwritten, 1},
@@ -91,18 +92,20 @@ func TestStillShown(t *testing.T) {
 			if title == "no answer" && s.r.seen.Selectors["s2"].SightErr != nil {
 				t.Error("what was seen before counts no more")
 			}
-			if again := (afterwards{s.r}).stillShown(t.Context(), turn); title == "it is there" && (again != nil || s.looks != 1) {
+			if again := (afterwards{s.r}).stillShown(t.Context(), turn); title == "it is there" &&
+				(again != nil || s.looks != 1) {
 				t.Errorf("at once again: %v after %d looks", again, s.looks)
 			}
 		})
 	}
 }
 
-// TestStillForsaken: a signer leaves a selector for somebody else's record only if that stands there at a look directly
-// before; one look that fails moves no signer, and what was seen is written first (I2).
+// TestStillForsaken: a signer leaves a selector for somebody else's record only if that stands there at a look
+// directly before; one look that fails moves no signer, and what was seen is written first (I2).
 func TestStillForsaken(t *testing.T) {
 	const foreign = plantest.ForeignRecord
 	unwritten := errors.New("disk full")
+	shown := func(s *plantest.Scene) { s.Show("s1", foreign) }
 	for title, tt := range map[string]struct {
 		had   string // what the run saw there
 		shows func(*plantest.Scene)
@@ -110,11 +113,11 @@ func TestStillForsaken(t *testing.T) {
 		fails error
 		looks int
 	}{
-		"it stands there":      {foreign, func(s *plantest.Scene) { s.Show("s1", foreign) }, nil, nil, 1},
+		"it stands there":      {foreign, shown, nil, nil, 1},
 		"it is gone":           {foreign, func(s *plantest.Scene) { s.Show("s1", own(0)) }, nil, needless(""), 1},
-		"it was gone":          {own(0), func(s *plantest.Scene) { s.Show("s1", foreign) }, nil, needless(""), 0},
+		"it was gone":          {own(0), shown, nil, needless(""), 0},
 		"no answer":            {foreign, func(s *plantest.Scene) { s.DNSSilent("s1") }, nil, errSilent, 1},
-		"it is new, unwritten": {foreign, func(s *plantest.Scene) { s.Show("s1", foreign) }, unsaved(unwritten), unwritten, 1},
+		"it is new, unwritten": {foreign, shown, unsaved(unwritten), unwritten, 1},
 	} {
 		t.Run(title, func(t *testing.T) {
 			s := onStage(t, plantest.Ready())

@@ -20,8 +20,8 @@ import (
 // errTest is what a port of a stage fails with.
 var errTest = fault.Temporary("do it", errors.New("this is a test"), "")
 
-// stage is one run in a scene. What DNS, the keystore and the signers say is as the scene has it, until a test changes
-// the scene; what the run has seen stays as it was when it began.
+// stage is one run in a scene. What DNS, the keystore and the signers say is as the scene has it, until a test
+// changes the scene; what the run has seen stays as it was when it began.
 type stage struct {
 	*plantest.Scene
 	r       *run
