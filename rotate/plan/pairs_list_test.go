@@ -102,7 +102,7 @@ var pairs = []struct {
 	{"purged", []string{"both sign with s9", "mx9, no longer listed, is silent about s1"}},
 	{"moving, keys made, old one leaked",
 		[]string{"mx2 signs with s9 since long", "both sign nothing", "s1: just seen"}},
-	{"switching, one sent back", []string{"s2: its record of two servers", "s2: a server is silent"}},
+	{"switching, one sent back", []string{"s2: its record on one of two servers", "s2: a server is silent"}},
 	{"to be purged, in use", []string{"both sign nothing", "mx9, no longer listed, signs with s2"}},
 	{"to be purged", []string{"mx9, no longer listed, has an unheard host at s1", "s1: no key"}},
 	{"ready, mx2 rebuilt", []string{"s1: no private key"}},

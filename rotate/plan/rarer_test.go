@@ -3,6 +3,8 @@ package plan_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -104,6 +106,7 @@ func rarer() (out []plantest.Variation) {
 		signer(name, "signs with old", func(s *rotate.SignerSeen) { s.Ref = plantest.RefTo("old", 2) })
 		add(name+" fetches keys", func(s *scene) { s.Seen.Fetchers = map[string]bool{name: true} })
 		add(name+"'s mail is looked at", func(s *scene) { s.Seen.Probed = map[string]bool{name: true} })
+		add(name+" failed", func(s *scene) { s.Have.Failed.Signer = name })
 		add(name+" lags", func(s *scene) { s.Seen.Lags = map[string]time.Duration{name: time.Hour} })
 		add(name+" lingers", func(s *scene) { s.Seen.Lingers = map[string]bool{name: true} })
 		add(name+" can't mix", func(s *scene) { s.Seen.Unmixed = map[string]bool{name: true} })
@@ -132,12 +135,33 @@ func rarer() (out []plantest.Variation) {
 					At: s.Now.Add(-time.Minute)}
 			})
 		}
-		add(name+": its record of two servers", func(s *scene) {
-			seen := s.Seen.Selectors[name]
-			seen.Sight.Complete, seen.Sight.Lagging = false, []string{"ns2"}
-			seen.Sight.Shown = map[string][]string{"ns1": seen.Sight.Values, "ns2": nil}
-			s.Seen.Selectors[name] = seen
+		servers := func(what string, shown func(own string) map[string][]string) {
+			add(name+": "+what, func(s *scene) {
+				seen := s.Seen.Selectors[name]
+				own := s.Selector(name).Wanted().Record
+				seen.Sight.Complete, seen.Sight.Lagging, seen.Sight.Shown = false, []string{"ns2"}, shown(own)
+				seen.Sight.Values = slices.Sorted(maps.Keys(map[string]bool{own: true, plantest.ForeignRecord: true}))
+				if len(seen.Sight.Shown["ns1"]) > 0 && len(seen.Sight.Shown["ns2"]) == 0 {
+					seen.Sight.Values = seen.Sight.Shown["ns1"]
+				}
+				s.Seen.Selectors[name] = seen
+			})
+		}
+		servers("its record on one of two servers", func(own string) map[string][]string {
+			return map[string][]string{"ns1": {own}, "ns2": nil}
 		})
+		servers("its record on one, another's on the other", func(own string) map[string][]string {
+			return map[string][]string{"ns1": {own}, "ns2": {plantest.ForeignRecord}}
+		})
+		servers("another's record on one of two servers", func(string) map[string][]string {
+			return map[string][]string{"ns1": {plantest.ForeignRecord}, "ns2": nil}
+		})
+		add(name+": a compromised key of before", func(s *scene) {
+			sel := s.Selector(name)
+			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: plantest.Keys()[3].ID(), Version: 1, Leaked: true})
+			sel.Past = append(sel.Past, plantest.Keys()[3].ID())
+		})
+		add(name+": to be renewed", func(s *scene) { s.Selector(name).Renew = true })
 	}
 	add("a second account", func(s *scene) { s.Want.Also = []string{"new"} })
 	add("RSA keys wanted", func(s *scene) { s.Want.Policy.Key = dkim.RSA2048 })
