@@ -2,6 +2,7 @@ package shown_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,6 +50,23 @@ func TestExposed(t *testing.T) {
 	}
 	if shown.Exposed(after, key) != "" || shown.Exposed(before, nil) != "" {
 		t.Errorf("all have followed: %q; no key: %q", shown.Exposed(after, key), shown.Exposed(before, nil))
+	}
+}
+
+// TestWrittenToAll: who showed nothing before the write is still said after it, where nothing else stood there (I6).
+func TestWrittenToAll(t *testing.T) {
+	key := plantest.KeyAt(0)
+	sel := rotate.Selector{Key: key}
+	lagging := []string{"ns2: shows no record"}
+	sight := rotate.Sight{Values: []string{key.Record}, Lagging: lagging,
+		Shown: map[string][]string{"ns1": {key.Record}, "ns2": nil}}
+	if after := shown.Written(sight, sel, dkim.RevokedRecord(key.Record)); !slices.Equal(after.Lagging, lagging) {
+		t.Errorf("it says %q", after.Lagging)
+	}
+	for want, c := range map[bool]*rotate.Key{true: key, false: nil} {
+		if got := shown.Alone(sight, c); got != want {
+			t.Errorf("a server shows %v alone: %t", c, got)
+		}
 	}
 }
 

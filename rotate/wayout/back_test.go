@@ -2,6 +2,7 @@ package wayout_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ func TestWayBackOfASwitch(t *testing.T) {
 	}{
 		"a switch":                   {plantest.Switching(), "", failed, true},
 		"what is no fault":           {plantest.Switching(), "", errors.New("the time ran out"), false},
+		"a fault within another":     {plantest.Switching(), "", fmt.Errorf("beside it: %w", failed), false},
 		"a flight":                   {plantest.Switching(), "s1", failed, false},
 		"to a compromised key":       {plantest.Switching(), "s2", failed, false},
 		"a signer that is put right": {plantest.Ready(), "", failed, false},
@@ -36,6 +38,8 @@ func TestWayBackOfASwitch(t *testing.T) {
 			t.Errorf("%s: %v; %s", title, err, fault.HintOf(err))
 		} else if named {
 			faulttest.Shown(t, err)
+		} else if !errors.Is(err, tt.err) || err.Error() != tt.err.Error() {
+			t.Errorf("%s: it becomes %v", title, err)
 		}
 	}
 	if failed.(*fault.Error).Hint != "look at its log" {

@@ -3,6 +3,7 @@ package wayout_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/health"
@@ -31,6 +32,46 @@ func TestServedFirst(t *testing.T) {
 		s.Drift("", "", "mx2")
 		c.change(s)
 		if got := plantest.Steps(s.Plan(), s.Now); got != c.want {
+			t.Errorf("%s: %s; want %s", title, got, c.want)
+		}
+	}
+}
+
+// TestServedInOrder: only what gives a host that signs with nothing its key, and the look that this needs, goes before what
+// is written at the other selector; the rest stays in its order, and all of it in an emergency (I1, I2).
+func TestServedInOrder(t *testing.T) {
+	step := func(kind rotate.Kind, duty rotate.Duty, selector, signer string) rotate.Step {
+		return rotate.Step{Kind: kind, Duty: duty, Selector: selector, Signer: signer}
+	}
+	write, look := step(rotate.Publish, rotate.Publicity, "s2", ""), step(rotate.Verify, rotate.Signing, "s1", "")
+	give := step(rotate.Activate, rotate.Signing, "s1", "mx2")
+	for title, c := range map[string]struct {
+		change func(*plantest.Scene)
+		steps  []rotate.Step
+		want   string
+	}{
+		"given after a write": {func(*plantest.Scene) {}, []rotate.Step{write, look, give},
+			"verify s1, activate s1/mx2, publish s2"},
+		"one that joins": {func(*plantest.Scene) {},
+			[]rotate.Step{write, step(rotate.Activate, rotate.Joining, "s1", "mx2")}, "activate s1/mx2, publish s2"},
+		"one that rotates": {func(*plantest.Scene) {},
+			[]rotate.Step{write, step(rotate.Activate, rotate.Turn, "s1", "mx2")}, "publish s2, activate s1/mx2"},
+		"a look at the other": {func(*plantest.Scene) {},
+			[]rotate.Step{write, step(rotate.Verify, rotate.Signing, "s2", ""), give},
+			"activate s1/mx2, publish s2, verify s2"},
+		"a look for another duty": {func(*plantest.Scene) {},
+			[]rotate.Step{write, step(rotate.Verify, rotate.Publicity, "s1", ""), give},
+			"activate s1/mx2, publish s2, verify s1"},
+		"after another host is given the other": {func(*plantest.Scene) {},
+			[]rotate.Step{step(rotate.Activate, rotate.Signing, "s2", "mx1"), give}, "activate s2/mx1, activate s1/mx2"},
+		"in an emergency": {plantest.Leak("s2"), []rotate.Step{write, look, give},
+			"publish s2, verify s1, activate s1/mx2"},
+	} {
+		s := plantest.Ready()
+		s.Drift("", "", "mx2")
+		c.change(s)
+		steps := wayout.ServedFirst(health.NewJudge(s.Now, s.Want.Domain, s.Have, s.Seen), c.steps)
+		if got := plantest.Steps(rotate.DomainPlan{Steps: steps}, time.Time{}); got != c.want {
 			t.Errorf("%s: %s; want %s", title, got, c.want)
 		}
 	}

@@ -20,19 +20,18 @@ import (
 func Deadlocked(j *health.Judge) bool {
 	from := j.Have.Active
 	to := j.Want.Policy.Other(from)
-	here, there := j.Seen.Selectors[from], j.Seen.Selectors[to]
 	sel := j.Have.Selector(to)
-	if !j.Have.Leaked(from) || !j.LostForGood(from) || j.HandsOff(from) || here.KeyErr != nil ||
-		j.Keeping(from) == health.KeyDifferent || sel.Key == nil || j.Stale(from) || j.Stale(to) || j.LostAll() {
+	if !j.Have.Leaked(from) || !j.LostForGood(from) || j.HandsOff(from) || j.Seen.Selectors[from].KeyErr != nil ||
+		j.Keeping(from) == health.KeyDifferent || sel.Key == nil || j.Stale(to) || j.LostAll() {
 		return false
 	}
-	lacking := there.KeyErr == nil && slices.ContainsFunc(j.Want.Signers, func(name string) bool {
+	lacking := slices.ContainsFunc(j.Want.Signers, func(name string) bool {
 		return !j.Confirmed(name, to, sel.Key.ID) && j.OutOfKeystore(name, to)
 	})
 	switch {
 	case health.Barred(j, to):
 		return true
-	case j.Have.Leaked(to) || sel.Next != nil || j.Have.Phase != rotate.Switching && j.Refuge() != "":
+	case j.Have.Leaked(to) || sel.Next != nil:
 		return false
 	}
 	return lacking && !(j.Renewable(to) && !j.Now.Before((&health.Check{Judge: *j}).Quiet(to)))
