@@ -42,7 +42,7 @@ func (p *Adopter) unbelievable(a rotate.Adoption) error {
 		case given != "" && sel.ReplacedBefore(given):
 			return fault.Refuse(codes.ReplacedKey,
 				fmt.Sprintf("adopt %s: key %s was replaced there", p.Name(s), dkim.ShortID(given)), p.NewerKeystore())
-		case given != "" && sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero():
+		case sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero():
 			return fault.Refuse(codes.ReplacedKey,
 				fmt.Sprintf("adopt %s: key %s was reported as compromised", p.Name(s), dkim.ShortID(given)),
 				"revoke it, and adopt then what is left: 'dkimbot rotate --domain "+p.Want.Name+" --compromised --selector "+s+

@@ -46,8 +46,8 @@ func Believe(domain string) string {
 
 // Ahead reports whether a signer signs with one of the selectors that the state does not know, and its mail verifies.
 func Ahead(have rotate.State, selectors []string, seen rotate.Observation, signer string) bool {
-	s, looked := seen.Signers[signer]
-	return looked && s.Err == nil && slices.Contains(selectors, s.Ref.Selector) &&
+	s := seen.Signers[signer]
+	return s.Err == nil && slices.Contains(selectors, s.Ref.Selector) &&
 		rotate.SelectorAt(have, s.Ref.Selector) == nil && seen.Fate(s.Ref.Selector, s.Ref.KeyID) == rotate.Verifies
 }
 

@@ -12,7 +12,7 @@ import (
 // Meanwhile returns the selector whose key signers use until those exist that the domain moves over to; "" where it
 // does not move, or the key is compromised.
 func Meanwhile(st rotate.State) string {
-	if !Moving(st) || st.Released != nil {
+	if !Moving(st) {
 		return ""
 	}
 	if sel := st.Earlier[st.Origin.Active]; sel == nil || sel.Key == nil || !sel.Key.Leaked.IsZero() {

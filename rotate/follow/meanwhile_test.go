@@ -24,6 +24,8 @@ func TestUnserved(t *testing.T) {
 		"a compromised key":     {func(st *rotate.State) { st.Earlier[st.Origin.Active].Key.Leaked = then }, rotate.SignerSeen{}, false},
 		"nothing was active":    {func(st *rotate.State) { st.Origin.Active = "" }, rotate.SignerSeen{}, false},
 		"no move":               {func(st *rotate.State) { *st = ready() }, rotate.SignerSeen{}, false},
+		"released":              {func(st *rotate.State) { st.Released = &rotate.ReleaseState{} }, rotate.SignerSeen{}, false},
+		"it does not answer":    {func(*rotate.State) {}, rotate.SignerSeen{Err: errors.New("no route to host")}, false},
 		"one has a new key": {func(st *rotate.State) {
 			st.Signers = map[string]rotate.Confirmed{"mx2": {Selector: "a"}}
 		}, rotate.SignerSeen{}, false},
@@ -105,8 +107,14 @@ func TestDeadKeyLeftBehind(t *testing.T) {
 			st.Former = rotate.Formers(nil).Uses("mx1", "s1")
 			st.Signers = map[string]rotate.Confirmed{"mx1": {Selector: "a"}}
 		}, silent, ""},
-		"it is not revoked": {func(st *rotate.State) { st.Earlier["s1"].Key.RevokedAt = time.Time{} }, use, ""},
-		"released":          {func(st *rotate.State) { st.Released = &rotate.ReleaseState{} }, use, ""},
+		"it is silent, and had left before": {func(st *rotate.State) {
+			st.Former = rotate.Formers{{Selector: "s1", Signer: "mx1", Away: true}}
+		}, silent, ""},
+		"it is silent, and used another": {func(st *rotate.State) { st.Former = rotate.Formers(nil).Uses("mx1", "s2") }, silent, ""},
+		"there is no key":                {func(st *rotate.State) { st.Earlier["s1"].Key = nil }, use, ""},
+		"the domain never had it":        {func(st *rotate.State) { delete(st.Earlier, "s1") }, use, ""},
+		"it is not revoked":              {func(st *rotate.State) { st.Earlier["s1"].Key.RevokedAt = time.Time{} }, use, ""},
+		"released":                       {func(st *rotate.State) { st.Released = &rotate.ReleaseState{} }, use, ""},
 	} {
 		st := rotate.CopyState(follow.Moved(ready(), names, listed))
 		st.Former = nil

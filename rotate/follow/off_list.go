@@ -11,8 +11,8 @@ import (
 // OffTheList says that a signer which is no longer listed still signs with a selector that the domain had earlier, as
 // one that was taken off the list during a move: it is given no other key.
 func OffTheList(st rotate.State, seen rotate.Observation, signer string) *finding.Finding {
-	says, asked := seen.Dismissed[signer]
-	if !asked || says.Err != nil || st.Released != nil {
+	says := seen.Dismissed[signer]
+	if says.Err != nil || st.Released != nil {
 		return nil
 	}
 	for _, ref := range says.Refs() {

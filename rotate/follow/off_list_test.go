@@ -28,13 +28,19 @@ func TestOffTheList(t *testing.T) {
 		"a revoked one": {at("s1", ""), func(st *rotate.State) {
 			st.Earlier["s1"].Key.Leaked, st.Earlier["s1"].Key.RevokedAt = then, then
 		}, "that mail fails, because that key was revoked"},
-		"nothing":             {at("", ""), func(*rotate.State) {}, ""},
-		"another selector":    {at("elsewhere", ""), func(*rotate.State) {}, ""},
-		"it does not answer":  {rotate.SignerSeen{Err: errors.New("no route to host")}, func(*rotate.State) {}, ""},
-		"the domain is freed": {at("s1", ""), func(st *rotate.State) { st.Released = &rotate.ReleaseState{} }, ""},
+		"one whose key is gone": {at("s1", ""), func(st *rotate.State) { st.Earlier["s1"].Key = nil },
+			"that mail fails, because that key was replaced"},
+		"its answer is cut off": {rotate.SignerSeen{Ref: at("s1", "").Ref, Err: errors.New("cut off")}, func(*rotate.State) {}, ""},
+		"nothing":               {at("", ""), func(*rotate.State) {}, ""},
+		"another selector":      {at("elsewhere", ""), func(*rotate.State) {}, ""},
+		"it does not answer":    {rotate.SignerSeen{Err: errors.New("no route to host")}, func(*rotate.State) {}, ""},
+		"the domain is freed":   {at("s1", ""), func(st *rotate.State) { st.Released = &rotate.ReleaseState{} }, ""},
 	} {
 		st := rotate.CopyState(follow.Moved(ready(), names, listed))
 		c.change(&st)
+		if f := follow.OffTheList(st, rotate.Observation{}, "mx9"); f != nil {
+			t.Errorf("%s: of one that was not asked it is said: %s", title, f.Message)
+		}
 		seen := rotate.Observation{Dismissed: map[string]rotate.SignerSeen{"mx9": c.says}}
 		f := follow.OffTheList(st, seen, "mx9")
 		if (f != nil) != (c.want != "") || f != nil && (!strings.HasSuffix(f.Message, c.want) || f.Signer != "mx9") {

@@ -2,6 +2,7 @@ package follow_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,14 @@ func TestMovedBack(t *testing.T) {
 			back.Earlier["b"].Retired); diff != "" {
 			t.Errorf("%s: %s", title, diff)
 		}
+		if diff := cmp.Diff([]rotate.Retired{{KeyID: "3", Version: 1}}, back.Earlier["a"].Retired); diff != "" {
+			t.Errorf("%s: at a: %s", title, diff)
+		}
+		for name, sel := range back.Selectors { // I1: its key is not to be destroyed, nor taken for one that was replaced
+			if sel.Key == nil || len(sel.Retired)+len(sel.Past) > 0 {
+				t.Errorf("%s: %s has %+v, and %+v is to go", title, name, sel.Key, sel.Retired)
+			}
+		}
 		if back.Phase != rotate.Ready || back.Active != "s1" || back.Origin != nil || back.Selectors["a"] != nil ||
 			!back.Selectors["s1"].LastUsedAt.Equal(now) || !back.Selectors["s2"].LastUsedAt.IsZero() {
 			t.Errorf("%s: %s at %q, from %+v; %+v", title, back.Phase, back.Active, back.Origin, back.Selectors)
@@ -135,9 +144,12 @@ func TestMovedBack(t *testing.T) {
 func TestMovedBackToANameTwice(t *testing.T) {
 	st := moving()
 	st.Selectors["s1"] = &rotate.Selector{}
-	back := follow.MovedBack(st, listed, then)
-	if sel := back.Selectors["s1"]; sel == nil || sel.Key == nil || sel.Key.ID != "1" || back.Earlier["s1"] != nil {
-		t.Errorf("s1 is %+v, and was %+v", sel, back.Earlier["s1"])
+	for _, i := range []*rotate.Intent{nil, {Kind: rotate.StoreKey, Selector: "s1", KeyID: "5", Version: 1}} {
+		st.Intent = i
+		back := follow.MovedBack(st, listed, then)
+		if sel := back.Selectors["s1"]; sel == nil || sel.Key == nil || sel.Key.ID != "1" || back.Earlier["s1"] != nil {
+			t.Errorf("after %+v: s1 is %+v, and was %+v", i, sel, back.Earlier["s1"])
+		}
 	}
 }
 
@@ -221,22 +233,27 @@ func TestMisnamed(t *testing.T) {
 	stays := ready()
 	stays.Phase, stays.Origin = rotate.New, &rotate.Origin{Pair: [2]string{"s1", "s2"}}
 	for title, c := range map[string]struct {
-		st      rotate.State
-		pair    [2]string
-		refused bool
+		st    rotate.State
+		pair  [2]string
+		named string // what the hint has put back into the policy; "" where nothing is refused
+		on    bool   // whether the hint leads on to what is named
 	}{
-		"one of them":          {begun, [2]string{"a", "s2"}, true},
-		"those of the order":   {begun, [2]string{"a", "b"}, false},
-		"others":               {begun, [2]string{"c", "d"}, true},
-		"one other":            {begun, [2]string{"a", "d"}, true},
-		"nobody knows which":   {unnamed, [2]string{"c", "d"}, false},
-		"one, as far as known": {unnamed, [2]string{"a", "s2"}, true},
-		"keys are made by now": {started, [2]string{"a", "s2"}, false},
-		"no way leads back":    {stays, [2]string{"a", "s2"}, false},
+		"one of them":          {begun, [2]string{"a", "s2"}, "'selectors: [a, b]'", false},
+		"those of the order":   {begun, [2]string{"a", "b"}, "", false},
+		"others":               {begun, [2]string{"c", "d"}, "'selectors: [a, b]'", true},
+		"one other":            {begun, [2]string{"a", "d"}, "'selectors: [a, b]'", true},
+		"nobody knows which":   {unnamed, [2]string{"c", "d"}, "", false},
+		"one, as far as known": {unnamed, [2]string{"a", "s2"}, "the new selectors", false},
+		"keys are made by now": {started, [2]string{"a", "s2"}, "", false},
+		"no way leads back":    {stays, [2]string{"a", "s2"}, "", false},
 	} {
 		err := follow.Misnamed(rotate.Domain{Name: "example.com", Policy: rotate.Policy{Selectors: c.pair}}, c.st)
-		if c.refused != (fault.CodeOf(err) == codes.SelectorsChanged) || c.refused != (err != nil) {
+		if refused := c.named != ""; refused != (fault.CodeOf(err) == codes.SelectorsChanged) || refused != (err != nil) {
 			t.Errorf("%s: %v", title, err)
+		}
+		hint := fault.HintOf(err)
+		if !strings.Contains(hint, c.named) || strings.Contains(hint, "--change-selectors'") != c.on {
+			t.Errorf("%s: %s", title, hint)
 		}
 	}
 }
@@ -263,5 +280,31 @@ func TestMovedBackBeforeAnythingWasMade(t *testing.T) {
 	st.Intent = &rotate.Intent{Kind: rotate.StoreKey, Selector: "a", KeyID: "x"}
 	if back := follow.MovedBack(st, listed, then); len(back.Earlier) != 1 || len(back.Earlier["a"].Retired) != 1 {
 		t.Errorf("a key was being stored at a, and it keeps %q", back.Earlier.Names())
+	}
+}
+
+// TestLeftBehind: of a report that is repeated, the key is meant whose destruction is all that is left to do: a compromised
+// one that is still there, and none that was replaced by the schedule (I5).
+func TestLeftBehind(t *testing.T) {
+	for title, c := range map[string]struct {
+		retired []rotate.Retired
+		want    string
+	}{
+		"a compromised key":            {[]rotate.Retired{{KeyID: "0", Leaked: true}}, "0"},
+		"one that was replaced":        {[]rotate.Retired{{KeyID: "0"}}, ""},
+		"one that was dropped":         {[]rotate.Retired{{KeyID: "0", Leaked: true, Dropped: true}}, ""},
+		"a compromised one behind one": {[]rotate.Retired{{KeyID: "0"}, {KeyID: "9", Leaked: true}}, "9"},
+		"none":                         {nil, ""},
+	} {
+		st := ready()
+		st.Draining = "s2"
+		st.Selectors["s2"].Retired = c.retired
+		got := ""
+		if old := follow.LeftBehind(st); old != nil {
+			got = old.KeyID
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", title, got, c.want)
+		}
 	}
 }

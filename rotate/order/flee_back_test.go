@@ -167,7 +167,15 @@ func TestReportOfTheKeyThatSigns(t *testing.T) {
 		"all have moved":              {func(s *scene) { s.Drift("a", "", "mx1", "mx2") }, "a"},
 		"one has, the other is mute":  {func(s *scene) { s.Drift("a", "", "mx1"); silent(s, "mx2") }, "a"},
 		"one has, the other is empty": {func(s *scene) { s.Drift("a", "", "mx1"); s.Drift("", "", "mx2") }, "a"},
-		"both are mute":               {func(s *scene) { silent(s, "mx1"); silent(s, "mx2") }, "s1"},
+		"both have, and are empty now": {func(s *scene) {
+			s.Drift("", "", "mx1", "mx2")
+			s.Have.Signers = rotate.Confirmations{"mx1": {Selector: "a"}, "mx2": {Selector: "a"}}
+		}, "a"},
+		"one has, the other is cut off": {func(s *scene) {
+			s.Drift("a", "", "mx1")
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: plantest.RefTo("s1", 0), Err: errors.New("cut off")}
+		}, "a"},
+		"both are mute": {func(s *scene) { silent(s, "mx1"); silent(s, "mx2") }, "s1"},
 		"both are mute, and had moved": {func(s *scene) {
 			silent(s, "mx1")
 			silent(s, "mx2")

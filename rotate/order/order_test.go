@@ -50,6 +50,18 @@ func TestWhyNotBack(t *testing.T) {
 			"no switch is in progress that the state knows of, and signer mx2 does not sign with s1"},
 		"never switched, a signer is silent": {func(s *scene, _ *rotate.Selector) { s.Silence("mx1") },
 			"every signer signs with s1 already"},
+		"never switched, a signer was not asked": {func(s *scene, _ *rotate.Selector) { delete(s.Seen.Signers, "mx1") },
+			"no switch is in progress, and every signer"},
+		"replaced since, and a signer strays": {func(s *scene, o *rotate.Selector) {
+			o.Key.Replaced, o.LastUsedAt, o.Key.StoredAt = true, used, used.Add(1)
+			s.Drift("s9", "", "mx2")
+		}, "was replaced"},
+		"draining, no key": {func(s *scene, o *rotate.Selector) {
+			s.Have.Phase, s.Have.Draining = rotate.Draining, "s2"
+			o.Key = nil
+			s.Show("s2")
+			s.Hold("s2", "", 0)
+		}, "the key at s2 is being replaced"},
 		"being replaced": {func(s *scene, _ *rotate.Selector) { s.Have.Phase, s.Have.Draining = rotate.Replacing, "s2" },
 			"being replaced"},
 	} {

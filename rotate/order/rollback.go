@@ -203,7 +203,7 @@ func keptOtherwise(p *order, what, back string, until time.Time) error {
 // notSince reports whether no rotation began since a move to other selectors: at the other one no signer was, also
 // where its key took the place of another record.
 func (p *order) notSince(other string) bool {
-	return p.neverLeft(other) || p.Have.Phase == rotate.Ready && p.Have.Selector(other).LastUsedAt.IsZero()
+	return p.neverLeft(other) || p.Have.Selector(other).LastUsedAt.IsZero()
 }
 
 // neverLeft reports whether the key at the other selector did not take the place of one that

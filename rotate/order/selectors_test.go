@@ -39,6 +39,8 @@ func TestChangeSelectors(t *testing.T) {
 		"switching":            {named(plantest.Switching(), "a", "b"), codes.NotAtRest},
 		"draining":             {named(plantest.Draining(), "a", "b"), codes.NotAtRest},
 		"a key is compromised": {named(at(plantest.Ready(), plantest.Leak("s1")), "a", "b"), codes.NotAtRest},
+		"the other is":         {named(at(plantest.Ready(), plantest.Leak("s2")), "a", "b"), codes.NotAtRest},
+		"drained just now":     {named(plantest.Drained(), "a", "b"), ""},
 		"one of them":          {named(plantest.Ready(), "a", "s2"), codes.SelectorsOverlap},
 		"one of before":        {named(at(plantest.Ready(), kept), "old", "b"), codes.SelectorsOverlap},
 		"one of before, empty": {named(at(plantest.Ready(), func(s *scene) {
@@ -132,6 +134,8 @@ func TestBackFromAMove(t *testing.T) {
 	inPlace, missing := moved(), moved() // the standby's key took the place of somebody's record, and is not made yet
 	inPlace.Have.Selectors["b"].Key.Replaced, inPlace.Have.Selectors["b"].Key.StoredAt = true, rotated.Now
 	missing.Have.Selectors["b"].Key = nil
+	sentBack := moved() // after a switch to the standby, which had settled before
+	sentBack.Have.Selectors["b"].LastUsedAt = sentBack.Now.Add(-time.Hour)
 	for title, c := range map[string]struct {
 		scene   *scene
 		signers []string
@@ -145,6 +149,7 @@ func TestBackFromAMove(t *testing.T) {
 		"after a rotation":        {rotated, nil, codes.NothingToRollBack},
 		"another key in place":    {inPlace, nil, ""},
 		"no other key":            {missing, nil, ""},
+		"sent back at the new":    {sentBack, nil, ""},
 	} {
 		record := c.scene.Have.Earlier["s1"].Key.Record
 		c.scene.Seen.Left = map[string]rotate.RecordSeen{"s1": {Sight: rotate.Sight{Complete: true, Values: []string{record}}}}
@@ -250,5 +255,28 @@ func TestMoveNotesTheDismissed(t *testing.T) {
 		return f.Signer == "mx9" && f.Selector == "s1" && f.Until.IsZero()
 	}); err != nil || !noted {
 		t.Errorf("%v: %+v", err, st.Former)
+	}
+}
+
+// TestBackWhereNothingIsOwed: where mail needs a former record no more, dkimbot does not publish it again, and a person
+// who wants to go back there is shown the record itself; else the repair that publishes it.
+func TestBackWhereNothingIsOwed(t *testing.T) {
+	for _, owed := range []bool{true, false} {
+		s := moved()
+		s.Want.Policy.Selectors = [2]string{"s2", "s1"}
+		s.Show("s1")
+		s.Seen.Left = map[string]rotate.RecordSeen{"s1": {Sight: s.Seen.Selectors["s1"].Sight}}
+		if !owed {
+			for i := range s.Have.Former {
+				s.Have.Former[i].Until = s.Now.Add(-time.Hour)
+			}
+			s.Drift("a", plantest.Keys()[2].ID(), "mx1", "mx2")
+		}
+		_, _, err := ordered(s, rotate.ChangeSelectors{})
+		hint := fault.HintOf(err)
+		if fault.CodeOf(err) != codes.RecordGone || strings.Contains(hint, "'dkimbot repair --domain example.com'") != owed ||
+			strings.HasSuffix(hint, "again first: "+s.Have.Earlier["s1"].Key.Record) == owed {
+			t.Errorf("mail may need it: %t: %v; %s", owed, err, hint)
+		}
 	}
 }
