@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -124,5 +125,24 @@ func TestEmergencyPlanGoesToItsEnd(t *testing.T) {
 	}
 	if len(left) > 0 {
 		t.Errorf("fresh keys are not foretold: %v", left)
+	}
+}
+
+// TestPlanAsksOnce: DNS is asked once for each selector, unless an instruction gives the domain other ones: the plans of
+// many domains are made at a time.
+func TestPlanAsksOnce(t *testing.T) {
+	for title, tt := range map[string]struct {
+		instruction rotate.Instruction
+		looks       int64
+	}{"nothing is ordered": {nil, 2}, "a hold": {rotate.Hold{}, 2}} {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.settle(d)
+		var looks atomic.Int64
+		planner := w.planner()
+		planner.Look = counting{planner.Look, &looks}
+		d.Instruction = tt.instruction
+		if _, _, err := planner.Plan(t.Context(), d.Domain, d.Request); err != nil || looks.Load() != tt.looks {
+			t.Errorf("%s: %v, %d looks", title, err, looks.Load())
+		}
 	}
 }
