@@ -141,4 +141,7 @@ var pairs = []struct {
 	{"stored, leaked", []string{"s1: the old private key missing", "s1: a dropped private key", "s2: an empty p="}},
 	{"ready, a signer unsure and a new one", []string{"being purged", "mx1 lingers"}},
 	{"moving, mx1 has moved", []string{"s1: to be revoked", "old: another's record"}},
+	{"switching, one sent back", []string{"a second account", "s1: another's record on one of two servers",
+		"s2: another's record on one of two servers", "a broken schedule"}},
+	{"ready, leaked, now", []string{"s2: its record on one, another's on the other"}},
 }
