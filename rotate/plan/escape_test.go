@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -71,6 +72,12 @@ func TestEscapeBeforeSilent(t *testing.T) {
 		"all answer":    {func(*scene) {}, "activate s1/mx2, activate s1/mx1"},
 		"none signs with it": {func(s *scene) { s.Silence("mx1"); s.Drift("", "", "mx2") },
 			"activate s1/mx2, activate s1/mx1"},
+		"one signs with a key that was replaced": {func(s *scene) { // the other selector's is a good one, and stays
+			s.Silence("mx1")
+			s.Have.Selectors["s2"].Key.Leaked = time.Time{}
+			s.Have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: "before", Version: 9, Leaked: true}}
+			s.Drift("s1", "before", "mx2")
+		}, "activate s1/mx2, activate s1/mx1"},
 	} {
 		s := plantest.Bootstrapping()
 		s.Have.Target = "s1"

@@ -27,7 +27,7 @@ func leaveForeign(p *planner) verdict {
 		return health.BetterAt(&p.Check, a, to).Compare(health.BetterAt(&p.Check, b, to))
 	})
 	for _, signer := range turns {
-		if !p.Confirmed(signer, to, key.ID) && !p.OutOfKeystore(signer, to) {
+		if !p.Confirmed(signer, to, key.ID) {
 			from := health.BetterAt(&p.Check, signer, to)
 			if p.Have.Selector(to).Next != nil { // it is the old key that shows
 				p.activate(rotate.Signing, signer, to, from, why)

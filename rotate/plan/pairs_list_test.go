@@ -144,4 +144,10 @@ var pairs = []struct {
 	{"switching, one sent back", []string{"a second account", "s1: another's record on one of two servers",
 		"s2: another's record on one of two servers", "a broken schedule"}},
 	{"ready, leaked, now", []string{"s2: its record on one, another's on the other"}},
+	{"ready", []string{"s1: the testing flag", "mx2 signs nothing", "keystore silent", "mx2 fetches keys"}},
+	{"ready", []string{"mx2 signs with s2", "s2: DNS silent", "s2: never seen", "s1: shadowed"}},
+	{"ready", []string{"s2: to be renewed", "s1: another's record", "a rotation asked for", "s2: just seen"}},
+	{"switching", []string{"both keystores empty", "mx2 fetches keys"}},
+	{"moved", []string{"old: to be revoked", "old: its record stands", "s1: compromised", "s2: compromised",
+		"mx2 signs with old"}},
 }
