@@ -24,8 +24,7 @@ func (r *run) claimNames(ctx context.Context) {
 		if holder, err := r.engine.Names.Holder(ctx, seen.Sight.Owner); err != nil || holder != (dkim.Name{}) {
 			continue
 		}
-		if seen.SightErr = ports.ClaimName(ctx, r.engine.Names, seen.Sight.Owner, r.name(s)); seen.SightErr != nil {
-			r.seen.Selectors[s] = seen
-		}
+		seen.SightErr = ports.ClaimName(ctx, r.engine.Names, seen.Sight.Owner, r.name(s))
+		r.seen.Selectors[s] = seen
 	}
 }

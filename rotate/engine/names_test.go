@@ -13,7 +13,22 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
+
+// takenMeanwhile are names of which another domain claims one just after it was looked at.
+type takenMeanwhile struct {
+	ports.Names
+	owner string
+	by    dkim.Name
+}
+
+func (n takenMeanwhile) Claim(ctx context.Context, owner string, name dkim.Name) (dkim.Name, error) {
+	if owner == n.owner {
+		return n.by, nil
+	}
+	return n.Names.Claim(ctx, owner, name)
+}
 
 // TestTwoDomainsAtOneName: of two domains whose selectors lead to one name by a CNAME, the
 // second is refused by name, is never told to remove the other's live record, and
@@ -65,6 +80,20 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 		w.pass(time.Hour)
 		if res := w.settle(first); res.Err != nil || res.State.Phase != rotate.Ready {
 			t.Errorf("the first one suffers: %v, %s", res.Err, res.State.Phase)
+		}
+	})
+	t.Run("its second place is taken meanwhile", func(t *testing.T) { // a new domain gets both places, or no key
+		w := newWorld(t, "mx1")
+		e := w.engine()
+		e.Names = takenMeanwhile{e.Names, "s2._domainkey.example.org", dkim.Name{Domain: first.Name, Selector: "s1"}}
+		err := e.Advance(t.Context(), second).Err
+		if fault.CodeOf(err) != codes.SharedName {
+			t.Errorf("%v, want a refusal", err)
+		}
+		for _, s := range second.Policy.Selectors {
+			if kept := w.keys[dkim.Name{Domain: second.Name, Selector: s}]; len(kept) > 0 {
+				t.Errorf("%d keys were made at %s", len(kept), s)
+			}
 		}
 	})
 	t.Run("the first is purged", func(t *testing.T) { // what is said to do leads out, also while that is under way

@@ -110,7 +110,8 @@ func (r *run) advance(ctx context.Context) error {
 		r.plan = plan.Plan(now, r.want, r.left, r.st, r.seen)
 		steps := r.plan.Runnable(now)
 		err := foresight.Parts{Keys: r.engine.Keys, Account: accounts.Of(r.want, r.engine.Publishers),
-			Signers: r.engine.Signers, Switches: r.engine.BeforeSwitches}.First(ctx, r.want, r.st, r.seen, steps)
+			Signers: r.engine.Signers, Switches: r.engine.BeforeSwitches,
+			Names: r.engine.Names}.First(ctx, r.want, r.st, r.seen, steps)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

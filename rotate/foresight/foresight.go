@@ -25,6 +25,7 @@ type Parts struct {
 	Account any                     // the same of the domain's provider
 	Signers map[string]ports.Signer // of a run, which needs the right to write; nil for who only plans
 
+	Names    ports.Names                   // of a run: whose record each place in DNS holds; nil: nobody is asked
 	Switches []preflight.Question          // what has to be so that a switch begins
 	State    []preflight.Question          // what has to be so that a step of any kind is recorded
 	Readers  map[string]ports.SignerReader // of who only plans; asked whether there is room for what is to be written
@@ -249,13 +250,23 @@ func without(made rotate.DomainPlan, all []refusal) rotate.DomainPlan {
 	return made
 }
 
-// First returns what keeps a run from taking the steps, if they make the first key of the domain.
+// First returns what keeps a run from taking the steps, if they make the first key of the domain. Where nothing does,
+// the places of its records in DNS are claimed.
 func (p Parts) First(ctx context.Context, want rotate.Domain, st rotate.State, seen rotate.Observation,
 	steps []rotate.Step) error {
 	if !first(st, steps) {
 		return nil
 	}
-	return p.lacks(ctx, want, seen)
+	if err := p.lacks(ctx, want, seen); err != nil {
+		return err
+	}
+	for _, s := range want.Policy.Selectors { // both places, or the domain would be brought up by half
+		name := dkim.Name{Domain: want.Name, Selector: s}
+		if err := ports.ClaimName(ctx, p.Names, seen.Selectors[s].Sight.Owner, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // NeedsConsent reports whether the step begins a switch that somebody may object

@@ -19,6 +19,13 @@ func TestOneName(t *testing.T) {
 		return rotate.DomainPlan{Name: domain, Steps: all, Reason: rotate.Reason{Code: codes.Bootstrap},
 			Seen: rotate.Observation{Selectors: seen}}
 	}
+	newly := func(made rotate.DomainPlan) rotate.DomainPlan {
+		made.Phase, made.Steps = rotate.New, slices.Clone(made.Steps)
+		for i := range made.Steps {
+			made.Steps[i].Duty = rotate.Turn
+		}
+		return made
+	}
 	first := append(steps(rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify),
 		rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1"},
 		rotate.Step{Kind: rotate.Publish, Selector: "s2"}) // where nobody knows a place
@@ -41,6 +48,14 @@ func TestOneName(t *testing.T) {
 			at("b.example", "k.example.", append(steps(rotate.Generate, rotate.StoreKey, rotate.Publish),
 				rotate.Step{Kind: rotate.Destroy, Duty: rotate.Disposal, Selector: "s1"})...)},
 			[][]rotate.Kind{all, {rotate.Destroy}}},
+		{"new ones", []rotate.DomainPlan{newly(at("a.example", "k.example.", first...)),
+			newly(at("b.example", "k.example.", first...))}, [][]rotate.Kind{all, nil}},
+		{"one that moves keeps signing", []rotate.DomainPlan{at("a.example", "k.example.", first...),
+			func() rotate.DomainPlan {
+				made := newly(at("b.example", "k.example.", first...))
+				made.Steps = append(made.Steps, rotate.Step{Kind: rotate.Activate, Selector: "old", Duty: rotate.Signing})
+				return made
+			}()}, [][]rotate.Kind{all, {rotate.Activate}}},
 		{"three", []rotate.DomainPlan{at("a.example", "k.example.", first...),
 			at("b.example", "k.example.", steps(rotate.Generate, rotate.StoreKey, rotate.Publish)...),
 			at("c.example", "k.example.", first...)}, [][]rotate.Kind{all, nil, after}},

@@ -114,7 +114,8 @@ func (c *checker) signer(s string) {
 func (c *checker) domain(d Domain, stateless bool) {
 	name, err := dkim.ParseDomain(d.Name)
 	c.that(err == nil && name == d.Name, "its name is not a domain name")
-	c.that(slices.Contains(rotate.Phases(), rotate.Phase(d.Phase)), "its phase is unknown")
+	// a state of a newer version may know another phase: its domain is refused, and stands beside those that are planned
+	c.that(codeForm.MatchString(d.Phase), "its phase is not of the form that dkimbot gives it")
 	c.reason(d.Reason)
 	c.selector(d.ReplaceStandby)
 	c.texts(d.ChangeSelectors)
@@ -122,7 +123,6 @@ func (c *checker) domain(d Domain, stateless bool) {
 	if p := d.Problem; p != nil {
 		known := slices.Contains([]string{fault.Transient.String(), fault.Permanent.String(), fault.Refused.String()}, p.Kind)
 		c.that(known && (p.Code == "" || codeForm.MatchString(string(p.Code))), "the kind or code of its problem is unknown")
-		c.that(len(d.Steps) == 0, "it has a problem and steps")
 		c.texts(p.Message, p.Hint)
 	}
 	if n := d.Next; n != nil {

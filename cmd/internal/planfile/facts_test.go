@@ -29,3 +29,33 @@ func TestFactsReadBack(t *testing.T) {
 		}
 	}
 }
+
+// TestEachPlanIsRead: what is planned is saved so that it can be applied, at each stage and whatever is otherwise; also
+// where something stops a part of it, and the rest is to be done (I1, I2).
+func TestEachPlanIsRead(t *testing.T) {
+	stopped := 0
+	for _, stage := range plantest.Stages() {
+		for _, v := range plantest.Changes() {
+			s := &plantest.Scene{}
+			stage.Change(s)
+			v.Change(s)
+			plan := s.Plan()
+			doc := New(Context{Created: s.Now, For: s.Now, Lineage: "of-the-state", Key: []byte("key")},
+				[]rotate.DomainPlan{plan})
+			got, err := Read(doc.Encode())
+			if err != nil {
+				t.Errorf("%s, %s: %v", stage.Name, v.Name, err)
+				continue
+			}
+			if plan.Stop != nil && len(plan.Steps) > 0 {
+				stopped++
+			}
+			if d := got.Domains[0]; (d.Problem != nil) != (plan.Stop != nil) || len(d.Steps) != len(plan.Steps) {
+				t.Errorf("%s, %s: %d of %d steps, problem %v", stage.Name, v.Name, len(d.Steps), len(plan.Steps), d.Problem)
+			}
+		}
+	}
+	if stopped == 0 {
+		t.Error("no plan held steps and a problem")
+	}
+}
