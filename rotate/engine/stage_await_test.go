@@ -123,8 +123,8 @@ func TestAwait(t *testing.T) {
 			}
 			key := s.r.st.Selectors["s2"].Key
 			value, err := s.r.await(t.Context(), rotate.Step{Kind: rotate.Verify, Selector: "s2", Duty: tt.duty}, key)
-			if !is(err, tt.fails) || err == nil && value != own(1) || tt.looks > 0 && s.looks != tt.looks {
-				t.Errorf("%q, %v after %d looks, want %v", value, err, s.looks, tt.fails)
+			if !is(err, tt.fails) || err == nil && value != own(1) || tt.looks > 0 && int(s.looks.Load()) != tt.looks {
+				t.Errorf("%q, %v after %d looks, want %v", value, err, s.looks.Load(), tt.fails)
 			}
 			if s.passed > 10*time.Second {
 				t.Errorf("it waited for %s", s.passed)

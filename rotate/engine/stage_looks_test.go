@@ -86,15 +86,15 @@ func TestStillShown(t *testing.T) {
 			turn := rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Duty: tt.duty,
 				To: rotate.Side{KeyID: plantest.Keys()[1].ID()}}
 			err := afterwards{s.r}.stillShown(t.Context(), turn)
-			if !is(err, tt.fails) || s.looks != tt.looks {
-				t.Errorf("%v after %d looks, want %v after %d", err, s.looks, tt.fails, tt.looks)
+			if !is(err, tt.fails) || int(s.looks.Load()) != tt.looks {
+				t.Errorf("%v after %d looks, want %v after %d", err, s.looks.Load(), tt.fails, tt.looks)
 			}
 			if title == "no answer" && s.r.seen.Selectors["s2"].SightErr != nil {
 				t.Error("what was seen before counts no more")
 			}
 			if again := (afterwards{s.r}).stillShown(t.Context(), turn); title == "it is there" &&
-				(again != nil || s.looks != 1) {
-				t.Errorf("at once again: %v after %d looks", again, s.looks)
+				(again != nil || s.looks.Load() != 1) {
+				t.Errorf("at once again: %v after %d looks", again, s.looks.Load())
 			}
 		})
 	}
@@ -130,8 +130,8 @@ func TestStillForsaken(t *testing.T) {
 			step := rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Duty: rotate.Signing,
 				Reason: rotate.Reason{Code: codes.ForeignRecord}}
 			err := afterwards{s.r}.stillForsaken(t.Context(), step)
-			if !is(err, tt.fails) || s.looks != tt.looks {
-				t.Errorf("%v after %d looks, want %v after %d", err, s.looks, tt.fails, tt.looks)
+			if !is(err, tt.fails) || int(s.looks.Load()) != tt.looks {
+				t.Errorf("%v after %d looks, want %v after %d", err, s.looks.Load(), tt.fails, tt.looks)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ type stage struct {
 	r       *run
 	passed  time.Duration // since the run began
 	shows   func(selector string) (rotate.Sight, error)
-	looks   int
+	looks   atomic.Int32
 	unsaved error // what a write of the state fails with
 	saved   []rotate.State
 	unkept  error          // what the keystore fails with
@@ -67,7 +68,7 @@ func onStage(t *testing.T, scene *plantest.Scene) *stage {
 
 // Look is DNS.
 func (s *stage) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
-	s.looks++
+	s.looks.Add(1)
 	if s.shows != nil {
 		return s.shows(name.Selector)
 	}
