@@ -40,13 +40,18 @@ func Overruled(signer, line string) *Finding {
 		Message: fmt.Sprintf("in the files of signer %s, %s", signer, line)}
 }
 
-// Unkept says that a signer signs, and would not after its next start; nil where it would.
-func Unkept(signer, what string) *Finding {
+// Unkept says that a signer signs, and would not after its next start, or with another key; nil where it would. Where
+// the signer refuses to be given its key again, a person is asked.
+func Unkept(signer, what string, refuses error) *Finding {
 	if what == "" {
 		return nil
 	}
-	return &Finding{Code: codes.SignerUnkept, Signer: signer, Message: fmt.Sprintf("in the files of signer %s, %s", signer, what),
-		Repair: "dkimbot writes its lines again by itself; see what removed them"}
+	f := &Finding{Code: codes.SignerUnkept, Signer: signer, Message: fmt.Sprintf("in the files of signer %s, %s", signer, what),
+		Repair: "dkimbot writes its lines again by itself; see what removed or changed them"}
+	if refuses != nil {
+		f.Asks, f.Repair = true, "dkimbot can't write its lines again until somebody does this: "+fault.HintOf(refuses)
+	}
+	return f
 }
 
 // ContestedFor is how long it is remembered that another program changed a signer.

@@ -62,7 +62,7 @@ func (h *Check) Drift() []finding.Finding {
 		if seen.Signers[name].Err == nil { // else that is reported as it is
 			add(finding.Stuck(name, seen.Signers[name].Refuses))
 			add(finding.Overruled(name, seen.Signers[name].Overruled))
-			add(finding.Unkept(name, seen.Signers[name].Unkept))
+			add(finding.Unkept(name, seen.Signers[name].Unkept, h.WouldRefuse(name, have.Active)))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {
@@ -281,6 +281,8 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	case h.Standing(should) == Changing && !h.Unopposed(should) &&
 		!(h.Unsigned(signer) && should == h.Have.Active && Somewhere(&h.Judge, should)):
 		return fmt.Sprintf("it is given the key of %s when the servers agree on its record", should), false
+	case h.WouldRefuse(signer, should) != nil:
+		return fmt.Sprintf("it can't be given the key of %s until the signer takes it; see what is said of that", should), true
 	}
 	return usual, false
 }

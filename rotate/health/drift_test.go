@@ -248,7 +248,22 @@ func TestDrift(t *testing.T) {
 		}, "signer-overruled mx2!", "in the files of signer mx2, line 1 of /t counts"},
 		"a signer that would not sign after its next start": {plantest.Ready, func(s *scene) {
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.Seen.Signers["mx2"].Ref, Unkept: "/t is missing"}
-		}, "signer-unkept mx2", "in the files of signer mx2, /t is missing / dkimbot writes its lines again"},
+		}, "signer-unkept mx2", "in the files of signer mx2, /t is missing / dkimbot writes its lines again by itself"},
+		"one that refuses to be given its key again": {plantest.Ready, func(s *scene) {
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.Seen.Signers["mx2"].Ref, Unkept: "/t is missing",
+				Refuses: fault.Refuse(codes.MissingTable, "edit the tables", "make it")}
+		}, "signer-stuck mx2!, signer-unkept mx2!",
+			"in the files of signer mx2, /t is missing / dkimbot can't write its lines again until somebody does this: make it"},
+		"one that refuses another key only": {plantest.Ready, func(s *scene) {
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.Seen.Signers["mx2"].Ref, Unkept: "/t is missing", RefusesOnly: "s2",
+				Refuses: fault.Refuse(codes.MissingTable, "edit the tables", "make it")}
+		}, "signer-stuck mx2!, signer-unkept mx2", "/t is missing / dkimbot writes its lines again by itself"},
+		"an empty one that refuses its key": {plantest.Ready, func(s *scene) {
+			s.Drift("", "", "mx2")
+			seen := s.Seen.Signers["mx2"]
+			seen.Refuses = fault.Refuse(codes.MissingTable, "edit the tables", "make it")
+			s.Seen.Signers["mx2"] = seen
+		}, "signer-empty mx2!, signer-stuck mx2!", "it can't be given the key of s1 until the signer takes it"},
 		"a new signer": {plantest.Ready, func(s *scene) {
 			s.Want.Signers = append(s.Want.Signers, "mx3")
 			s.Seen.Signers["mx3"] = rotate.SignerSeen{}

@@ -40,15 +40,12 @@ func Ask(name string, s ports.SignerReader) *Questions {
 				overruled = shared.Overruled(ctx, domains)
 			}
 			if keeper, ok := s.(ports.Keeper); ok {
-				unkept = keeper.Unkept(ctx, domains)
+				unkept = keeper.Unkept(ctx, active)
 			}
 			seen, errs := make([]rotate.SignerSeen, len(next)), make([]error, len(next))
 			for i, k := range next {
 				seen[i] = rotate.SignerSeen{Ref: active[k.Domain], Here: here[k.Domain], Unheard: unheard,
-					Overruled: overruled[k.Domain]}
-				if _, signs := active[k.Domain]; signs { // else it is given the key as it is
-					seen[i].Unkept = unkept[k.Domain]
-				}
+					Overruled: overruled[k.Domain], Unkept: unkept[k.Domain]}
 				errs[i] = batch.ErrorFor(err, k.Domain)
 				seen[i].Refuses = fault.UnlessTransient(batch.ErrorFor(whichever, k.Domain))
 				if only := fault.UnlessTransient(each[k.Domain]); seen[i].Refuses == nil && only != nil {

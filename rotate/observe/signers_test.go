@@ -21,9 +21,9 @@ func (memory) Active(context.Context, []string) (map[string]dkim.Ref, error) {
 	return map[string]dkim.Ref{"a.example": {Name: dkim.Name{Domain: "a.example", Selector: "s1"}, KeyID: "k"}}, nil
 }
 
-func (memory) Unkept(_ context.Context, domains []string) map[string]string {
+func (memory) Unkept(_ context.Context, signs map[string]dkim.Ref) map[string]string {
 	out := map[string]string{}
-	for _, d := range domains {
+	for d := range signs {
 		out[d] = "it signs with what it has read"
 	}
 	return out

@@ -100,8 +100,9 @@ type Sharer interface {
 // Keeper is implemented by signers whose programs sign with what they have read, whatever becomes of their files.
 type Keeper interface {
 	// Unkept returns, by domain and for people, what is missing or changed in the files of domains that are signed, so
-	// that they would not be after the program's next start. Activate writes it again.
-	Unkept(ctx context.Context, domains []string) map[string]string
+	// that they would not be after the program's next start, or with another key; signs is what they are signed with
+	// now. Activate writes it again.
+	Unkept(ctx context.Context, signs map[string]dkim.Ref) map[string]string
 }
 
 // Fetcher is implemented by signers that may fetch private keys themselves.

@@ -59,9 +59,9 @@ func (w Wrapped) Overruled(ctx context.Context, domains []string) map[string]str
 }
 
 // Unkept implements Keeper.
-func (w Wrapped) Unkept(ctx context.Context, domains []string) map[string]string {
+func (w Wrapped) Unkept(ctx context.Context, signs map[string]dkim.Ref) map[string]string {
 	if s, ok := w.Signer.(Keeper); ok {
-		return s.Unkept(ctx, domains)
+		return s.Unkept(ctx, signs)
 	}
 	return nil
 }

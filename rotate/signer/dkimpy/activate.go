@@ -195,16 +195,20 @@ func (s *Signer) putInForce(ctx context.Context, t *tables, b *signer.Batch) err
 // plan sets our lines, and reports whether anything changes. The entries that our SigningTable uses stay, so that the
 // old one is valid beside the new KeyTable; older ones go.
 func (s *Signer) plan(t *tables, keys []dkim.SigningKey) (changed bool) {
+	counting := map[*table]map[string]string{} // a later line of others counts in the place of ours
+	for _, each := range t.all() {
+		counting[each] = inForce(each.data)
+	}
 	for _, k := range keys {
 		used, wanted := t.signing.Ours[pattern(k.Domain)], name(k.Ref())
-		changed = changed || used != wanted
+		changed = changed || used != wanted || counting[t.signing][pattern(k.Domain)] != wanted
 		for _, keyed := range t.keyed() {
 			path := noKey
 			if (k.Public().Bits() == 256) == (keyed == t.ed) {
 				path = s.store.File(k.Ref())
 			}
 			value := k.Domain + ":" + k.Selector + ":" + path
-			changed = changed || keyed.Ours[wanted] != value
+			changed = changed || keyed.Ours[wanted] != value || counting[keyed][wanted] != value
 			for old := range keyed.Ours {
 				if strings.HasSuffix(old, "._domainkey."+k.Domain) && old != used && old != wanted {
 					keyed.Set(old, "")

@@ -40,6 +40,15 @@ func records(data []byte) (out []record) {
 	return out
 }
 
+// inForce returns the lines of a table that count, by their keys: the last one of each.
+func inForce(data []byte) map[string]string {
+	out := map[string]string{}
+	for _, r := range records(data) {
+		out[r.key] = strings.Join(r.values, ":")
+	}
+	return out
+}
+
 // entry is what a line of a KeyTable says.
 type entry struct{ domain, selector, path string }
 

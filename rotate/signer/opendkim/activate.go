@@ -100,7 +100,7 @@ type job struct {
 	before  *flatfile.InUse // what signs now; nil for nothing
 	inForce bool            // tables and key file say so already, maybe by somebody else's lines
 	wrote   bool            // the key file is new
-	// our lines say so already, and a line of others counts: ours come first when the tables are written again
+	// our lines say so already, or a line of others counts: ours come first when the tables are written again
 	overruled bool
 }
 

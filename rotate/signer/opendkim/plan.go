@@ -207,7 +207,7 @@ func (b *batch) plan() {
 			}
 		}
 		b.signTab.Set(pattern, name)
-		j.overruled = !j.changed()
+		j.overruled = !j.changed() || slices.Contains(b.signTab.Numbers, b.view.Signing.Line(j.Domain))
 	}
 }
 
