@@ -124,7 +124,7 @@ func TestDrift(t *testing.T) {
 		"other tags, strict":  {plantest.Ready, tagged("s2", "t=s"), "record-rewritten s2", "unless its i= names a subdomain"},
 		"other tags, at rest": {plantest.Draining, tagged("s1", "h=sha256"), "record-rewritten s1", "until its key is replaced"},
 		"other tags, on the fresh one": {plantest.Replaced, tagged("s1", "h=sha256"), "record-rewritten s1",
-			"'dkimbot records --domain example.com' shows"},
+			"'dkimbot status --domain example.com --json' shows"},
 		"another note":         {plantest.Ready, tagged("s1", "n=panel"), "", ""},
 		"in test mode":         {plantest.Ready, tagged("s2", "t=y"), "record-foreign s2!", "was rewritten (t=y added): receivers treat"},
 		"in test mode, active": {plantest.Ready, tagged("s1", "t=y"), "record-foreign s1!", "counts as unsigned until then; signers leave"},

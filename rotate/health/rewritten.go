@@ -34,7 +34,7 @@ func (h *Check) rewritten(s string) *finding.Finding {
 	return &finding.Finding{Code: codes.RecordRewritten, Selector: s,
 		Message: fmt.Sprintf("the record of dkimbot's key at %s was rewritten (%s); %s", h.Name(s), differs, verifies),
 		Repair: fmt.Sprintf("it is left as it is until its key is replaced, and the record after it has dkimbot's tags again; "+
-			"to have them back before, write there what 'dkimbot records --domain %s' shows", h.Want.Name)}
+			"to have them back before, write there what 'dkimbot status --domain %s --json' shows", h.Want.Name)}
 }
 
 // otherTags says how the only record at a selector differs from that of dkimbot's key there, "" where it does not, or
@@ -85,7 +85,7 @@ func useless(j *Judge, s, differs string, sight rotate.Sight) error {
 	} else {
 		means, until = "receivers treat mail that is signed with it as unsigned (t=y)", "counts as unsigned"
 	}
-	correct, hint := fmt.Sprintf("write there again what 'dkimbot records --domain %s' shows", j.Want.Name), ""
+	correct, hint := fmt.Sprintf("write there again what 'dkimbot status --domain %s --json' shows", j.Want.Name), ""
 	if j.Have.Selectors[s] == nil {
 		correct = "write this record there again: " + selectorOf(j.Have, s).Key.Record
 	}

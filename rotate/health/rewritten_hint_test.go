@@ -108,7 +108,7 @@ func TestTestModeIsSure(t *testing.T) {
 func TestRewrittenHints(t *testing.T) {
 	asked := func(selector, piece string) func(*health.Judge) any { return contains(hintAt(selector), piece) }
 	strayed := strays("s2", 1, "mx1", "mx2")
-	const shows = "write there again what 'dkimbot records --domain example.com' shows"
+	const shows = "write there again what 'dkimbot status --domain example.com --json' shows"
 	const unhold, goes = "'dkimbot unhold --domain example.com' has all signers leave it for s2",
 		"'dkimbot rotate --domain example.com' has all signers leave it for s2"
 	hold(t, map[string]verdict{
