@@ -50,7 +50,7 @@ func ShortID(id string) string {
 	return id[:12]
 }
 
-// Brief shows record values for people, cut to what fits into a sentence.
+// Brief shows record values for people, cut to what fits into a sentence, with the key of a record that is cut.
 func Brief(values []string) string {
 	const most = 60
 	const shown = 10
@@ -60,10 +60,14 @@ func Brief(values []string) string {
 			out = append(out, fmt.Sprintf("and %d more", len(values)-shown))
 			break
 		}
+		key := ""
 		if len(v) > most {
+			if id := RecordKeyID(v); id != "" { // RSA keys all begin alike
+				key = fmt.Sprintf(" (key %s)", ShortID(id))
+			}
 			v = v[:most] + "..."
 		}
-		out = append(out, fmt.Sprintf("%q", v))
+		out = append(out, fmt.Sprintf("%q", v)+key)
 	}
 	if len(out) == 0 {
 		return "no record"
