@@ -76,7 +76,7 @@ func TestRewrittenOfNoUse(t *testing.T) {
 	for _, tag := range []string{"v=DKIM1; t=y", "v=DKIM1; h=sha1"} {
 		for way, walk := range map[string]func(*world, string){
 			"write there again what 'dkimbot status --domain example.com --json' shows": func(w *world, own string) { w.spoil("s1", own) },
-			"remove it: dkimbot then publishes its own again":                     func(w *world, _ string) { w.spoil("s1", "") },
+			"remove it: dkimbot then publishes its own again":                           func(w *world, _ string) { w.spoil("s1", "") },
 		} {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			w.settle(d)
