@@ -93,18 +93,30 @@ func (p *Adopter) Believed(a rotate.Adoption) rotate.State {
 		if id == "" {
 			continue
 		}
-		if sel := st.Selectors[s]; !slices.Contains(sel.Tried, id) {
+		switch sel := st.Selectors[s]; {
+		case p.compromisedKey(s, id): // it is never published again, and is destroyed
+			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: id, Version: p.Seen.Selectors[s].Version,
+				Dropped: true, Leaked: true})
+		case !slices.Contains(sel.Tried, id):
 			sel.Tried = append(sel.Tried, id)
 		}
 	}
 	return st
 }
 
+// compromisedKey reports whether the state says, old as it is, that a key of a selector was reported as compromised.
+func (p *Adopter) compromisedKey(s, id string) bool {
+	sel := p.Have.Selector(s)
+	return sel.Key != nil && sel.Key.ID == id && !sel.Key.Leaked.IsZero() ||
+		slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.KeyID == id && r.Leaked })
+}
+
 // storedInUse returns the selector whose stored key every signer signs with, though DNS
-// does not show it; "" when there is none.
+// does not show it; "" when there is none that is good.
 func (p *Adopter) storedInUse(a rotate.Adoption) string {
 	for _, s := range p.Want.Policy.Selectors {
-		if id := a.Stored[s]; id != "" && len(p.Want.Signers) > 0 && len(p.usedBy(s, id)) == len(p.Want.Signers) {
+		if id := a.Stored[s]; id != "" && !p.compromisedKey(s, id) && len(p.Want.Signers) > 0 &&
+			len(p.usedBy(s, id)) == len(p.Want.Signers) {
 			return s
 		}
 	}

@@ -1,6 +1,7 @@
 package adoption_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,4 +136,43 @@ func TestAdoptionSaysWhatSigns(t *testing.T) {
 		t.Errorf("%v", p.Stop)
 	}
 	faulttest.Shown(t, p.Stop)
+}
+
+// TestCompromisedIsNotBelieved: a key that an older state knows as compromised, and that lies in the keystore still, is not
+// published again by an adoption, but destroyed, and another one is made (I12).
+func TestCompromisedIsNotBelieved(t *testing.T) {
+	for title, mark := range map[string]func(*scene){
+		"the present key": plantest.Leak("s1"),
+		"one of before": func(s *scene) {
+			s.Have.Selectors["s1"].Key = plantest.KeyAt(2)
+			s.Have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: plantest.Keys()[0].ID(), Version: 1, Leaked: true}}
+		},
+	} {
+		s := plantest.Ready()
+		mark(s)
+		s.Have.Selectors["s1"].Revoked = true
+		s.Stands("s2", 3)
+		s.Show("s1", dkim.RevokedRecord(plantest.Record(plantest.Keys()[0])))
+		a := held(map[string]int{"s2": 3})
+		a.Active, a.Stored = "s2", map[string]string{"s1": plantest.Keys()[0].ID()}
+		st := believed(s, a)
+		if slices.Contains(st.Selectors["s1"].Tried, plantest.Keys()[0].ID()) {
+			t.Errorf("%s: the compromised key is taken up", title)
+		}
+		p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
+		if p.Stop != nil {
+			t.Errorf("%s: %v", title, p.Stop)
+		}
+		dropped := slices.ContainsFunc(st.Selectors["s1"].Retired, func(r rotate.Retired) bool {
+			return r.KeyID == plantest.Keys()[0].ID() && r.Dropped && r.Leaked
+		})
+		if !dropped { // it goes when no signer has it any more
+			t.Errorf("%s: it is not to be destroyed: %v", title, st.Selectors["s1"].Retired)
+		}
+		for _, step := range p.Steps {
+			if step.Selector == "s1" && step.To.KeyID == plantest.Keys()[0].ID() {
+				t.Errorf("%s: %s s1 is planned with the compromised key", title, step.Kind)
+			}
+		}
+	}
 }
