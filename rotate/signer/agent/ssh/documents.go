@@ -47,6 +47,9 @@ type Answer struct {
 	Failed        map[string]Problem `json:"failed,omitempty"` // by domain
 	// Overruled says which lines of others count in the place of dkimbot's, by domain and for people; only with active.
 	Overruled map[string]string `json:"overruled,omitempty"`
+	// Unkept says which domains would not be signed as they are after the signer's next start, for people; only with
+	// active.
+	Unkept map[string]string `json:"unkept,omitempty"`
 }
 
 // Signs is what a domain is signed with.

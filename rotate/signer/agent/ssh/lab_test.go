@@ -110,6 +110,10 @@ func (m mortal) Overruled(ctx context.Context, domains []string) map[string]stri
 	return m.Signer.(ports.Sharer).Overruled(ctx, domains)
 }
 
+func (m mortal) Unkept(ctx context.Context, signs map[string]dkim.Ref) map[string]string {
+	return m.Signer.(ports.Keeper).Unkept(ctx, signs)
+}
+
 func (m mortal) KnowOthers(know func(context.Context) (map[string]dkim.Ref, error)) {
 	m.Signer.(signer.Reloads).KnowOthers(know)
 }

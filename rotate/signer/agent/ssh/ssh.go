@@ -30,6 +30,7 @@ type Signer struct {
 	twins  bool     // one of them came back after another one had answered
 
 	overruled map[string]string // by domain: the line of others that counts, as the host said it last
+	unkept    map[string]string // by domain: what keeps it from being signed so after the next start, likewise
 }
 
 // New makes the signer; it runs nothing. The settings were checked where they were read.

@@ -35,6 +35,11 @@ type sharer interface {
 	Overruled(ctx context.Context, domains []string) map[string]string
 }
 
+// keeper is a signer whose program signs with what it has read.
+type keeper interface {
+	Unkept(ctx context.Context, signs map[string]dkim.Ref) map[string]string
+}
+
 // forgetter is a signer that can remove copies of keys.
 type forgetter interface {
 	Forget(ctx context.Context, keys []dkim.Ref) error
@@ -131,7 +136,13 @@ func (h *Host) serve(ctx context.Context, r ssh.Request, a *ssh.Answer) error {
 		return fault.Lasting("serve the coordinator's request", errors.New("its action is not known"),
 			"install the same version of dkimbot on both hosts")
 	}
-	h.see(ctx, served, a)
+	signs := h.see(ctx, served, a)
+	if s, ok := h.Signer.(keeper); ok && r.Action == protocol.Active && len(signs) > 0 {
+		a.Unkept = s.Unkept(ctx, signs)
+		for d, what := range a.Unkept {
+			a.Unkept[d] = short(what)
+		}
+	}
 	return nil
 }
 
@@ -180,14 +191,14 @@ func wrongKey(domain string) error {
 		"report this as a defect")
 }
 
-// see says what is in effect, asked after everything was installed.
-func (h *Host) see(ctx context.Context, all []protocol.Entry, a *ssh.Answer) {
+// see says what is in effect, asked after everything was installed, and returns it.
+func (h *Host) see(ctx context.Context, all []protocol.Entry, a *ssh.Answer) map[string]dkim.Ref {
 	var domains []string
 	for _, e := range all {
 		domains = append(domains, e.Domain)
 	}
 	if len(domains) == 0 {
-		return
+		return nil
 	}
 	found, err := h.Signer.Active(ctx, domains)
 	for _, d := range domains {
@@ -199,6 +210,7 @@ func (h *Host) see(ctx context.Context, all []protocol.Entry, a *ssh.Answer) {
 			a.Active[d] = ssh.Signs{Selector: ref.Selector, KeyID: ref.KeyID}
 		}
 	}
+	return found
 }
 
 // overruled says which lines of others count in the place of dkimbot's own.
