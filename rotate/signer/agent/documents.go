@@ -152,6 +152,7 @@ type Seen struct {
 	Drifted  *DriftedTo `json:"strayed,omitempty"`
 
 	Overruled string `json:"overruled,omitempty"` // the line of others that counts in the place of dkimbot's, for people
+	Unkept    string `json:"unkept,omitempty"`    // what keeps it from being signed so after the next start, for people
 }
 
 // DriftedTo says that the signer was found to sign with something else than was reported before; it was brought back.
@@ -250,7 +251,7 @@ func ReadReport(agent string, p Page) (Report, error) {
 		if err == nil && (k.Selector != "" && name.Check() != nil || len(k.KeyID) > 64) {
 			err = errors.New("it names no key for one of the domains")
 		}
-		k.Overruled = line(k.Overruled)
+		k.Overruled, k.Unkept = line(k.Overruled), line(k.Unkept)
 		r.Keys[domain] = k
 	}
 	r.Host, r.Version = line(r.Host), line(r.Version)

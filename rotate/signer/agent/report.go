@@ -54,6 +54,22 @@ func (s *Signer) Overruled(ctx context.Context, domains []string) map[string]str
 	return out
 }
 
+// Unkept returns, by domain, what on the host keeps it from being signed as it is after the signer's next start, as the
+// agent reported it last.
+func (s *Signer) Unkept(ctx context.Context, signs map[string]dkim.Ref) map[string]string {
+	v, err := s.look(ctx)
+	if err != nil || v.silent() != nil {
+		return nil // Active says so
+	}
+	out := map[string]string{}
+	for d := range signs {
+		if what := v.report.Keys[d].Unkept; what != "" {
+			out[d] = onHost(v.report.Host, what)
+		}
+	}
+	return out
+}
+
 func onHost(host, line string) string { return "on host " + host + ", " + line }
 
 // LongestPoll is how rarely an agent may report at most: it bounds for how long an agent's own words keep it from

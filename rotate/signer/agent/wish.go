@@ -99,13 +99,14 @@ func (w Wanted) followed(k dkim.SigningKey, sequence int64, now time.Time) Wante
 	return next
 }
 
-// left reports whether the agent had taken up what is wanted of a domain, and another key signs nevertheless.
+// left reports whether the agent had taken up what is wanted of a domain, and another key signs nevertheless, or would
+// after the signer's next start.
 func (v *view) left(domain string, w Wanted) bool {
 	seen := v.report.Keys[domain]
 	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: seen.Selector}, KeyID: seen.KeyID}
 	drifted := seen.Drifted != nil && seen.Drifted.Sequence >= w.Sequence
 	return v.report.Sequence >= w.Sequence && seen.Error == "" &&
-		(ref != w.Ref(domain) || drifted || v.hasGone(domain))
+		(ref != w.Ref(domain) || drifted || seen.Unkept != "" || v.hasGone(domain))
 }
 
 // mostTries is how often a wish is written when others write it at the same time.

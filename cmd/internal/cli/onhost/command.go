@@ -186,6 +186,9 @@ func (a *onHost) logReport(r agent.Report, err error) {
 		if k.Overruled != "" && k.Overruled != before.Overruled {
 			a.log.Warn("the signer's files are not as dkimbot wrote them", "domain", domain, "found", k.Overruled)
 		}
+		if k.Unkept != "" && k.Unkept != before.Unkept {
+			a.log.Warn("the signer's files are not as dkimbot wrote them", "domain", domain, "found", k.Unkept)
+		}
 	}
 	for _, o := range r.Others {
 		if slices.ContainsFunc(a.last.Others, func(p agent.Other) bool { return p.Instance == o.Instance }) {

@@ -48,6 +48,11 @@ type sharer interface {
 	Overruled(ctx context.Context, domains []string) map[string]string
 }
 
+// keeper is a signer whose program signs with what it has read.
+type keeper interface {
+	Unkept(ctx context.Context, signs map[string]dkim.Ref) map[string]string
+}
+
 // forgetter is a signer that holds copies of keys.
 type forgetter interface {
 	Forget(ctx context.Context, keys []dkim.Ref) error
@@ -132,11 +137,12 @@ func (t *turn) work(ctx context.Context) error {
 	}
 	domains := t.domains()
 	found, unread := t.active(ctx, domains)
+	unkept := t.unkept(ctx, found)
 	t.acts = map[string]bool{}
 	var keys []dkim.SigningKey
 	for _, domain := range slices.Sorted(maps.Keys(t.wanted)) {
 		want, again := t.wanted[domain], t.wish.Keys[domain].Sequence > t.memo.Applied[domain]
-		if t.acts[domain] = again && (unread[domain] != nil || found[domain] != want); t.acts[domain] {
+		if t.acts[domain] = again && (unread[domain] != nil || found[domain] != want || unkept[domain] != ""); t.acts[domain] {
 			key, err := Key(ctx, t.Keys, want)
 			if err != nil {
 				failed[domain] = err
@@ -160,10 +166,14 @@ func (t *turn) work(ctx context.Context) error {
 			}
 		}
 		after, unread = t.active(ctx, domains)
+		unkept = t.unkept(ctx, after)
 	}
 	t.applied(after, unread)
 	t.see(domains, after, failed, unread)
 	t.overruled(ctx, domains)
+	t.say(unkept, "it would not be signed so after the signer's next start, as others would not", func(s *agent.Seen) *string {
+		return &s.Unkept
+	})
 	t.forget(ctx, after, unread)
 	return nil
 }
@@ -262,13 +272,26 @@ func (t *turn) overruled(ctx context.Context, domains []string) {
 	if !ok || len(domains) == 0 {
 		return
 	}
-	reported, lines := 0, s.Overruled(ctx, domains)
-	for _, d := range slices.Sorted(maps.Keys(lines)) {
+	t.say(s.Overruled(ctx, domains), "a line that dkimbot did not write counts for it, as for others (see dkimbot agent "+
+		"--check there)", func(s *agent.Seen) *string { return &s.Overruled })
+}
+
+// unkept returns what keeps domains from being signed as they are after the signer's next start.
+func (t *turn) unkept(ctx context.Context, signs map[string]dkim.Ref) map[string]string {
+	if s, ok := t.Signer.(keeper); ok && len(signs) > 0 {
+		return s.Unkept(ctx, signs)
+	}
+	return nil
+}
+
+// say notes lines by domain, of the first ones at length.
+func (t *turn) say(lines map[string]string, another string, at func(*agent.Seen) *string) {
+	for n, d := range slices.Sorted(maps.Keys(lines)) {
 		seen, line := t.report.Keys[d], short(lines[d])
-		if reported++; reported > mostReported {
-			line = "a line that dkimbot did not write counts for it, as for others (see dkimbot agent --check there)"
+		if n >= mostReported {
+			line = another
 		}
-		seen.Overruled = line
+		*at(&seen) = line
 		t.report.Keys[d] = seen
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
@@ -75,5 +76,45 @@ func TestOverruledFits(t *testing.T) {
 	l.turn()
 	if n := len(l.asks.Overruled(t.Context(), l.host.Domains)); n != 3000 {
 		t.Errorf("%d of 3000 are named", n)
+	}
+}
+
+// forgetful is a signer that signs with what it has read, and whose file is not as it was written until it is given the
+// key again.
+type forgetful struct {
+	*table
+	lost *bool
+}
+
+func (f forgetful) Unkept(_ context.Context, signs map[string]dkim.Ref) map[string]string {
+	if _, is := signs[domain]; is && *f.lost {
+		return map[string]string{domain: "line 3 of /etc/table gives another key"}
+	}
+	return nil
+}
+
+func (f forgetful) Activate(ctx context.Context, keys []dkim.SigningKey) error {
+	*f.lost = false
+	return f.table.Activate(ctx, keys)
+}
+
+// TestUnkept guards I1: what an agent's signer would lose with its next start is said by the coordinator, with the host,
+// and the key is written again when it is asked for again.
+func TestUnkept(t *testing.T) {
+	l := newLab(t)
+	lost, key := false, signertest.At(domain, "s1", l.keys[0])
+	l.host.Signer = forgetful{l.table, &lost}
+	l.turn()
+	l.want(key)
+	lost = true
+	l.turn()
+	signs := map[string]dkim.Ref{domain: key.Ref(), "b.example": {}}
+	said := l.asks.Unkept(t.Context(), signs)
+	if len(said) != 1 || !strings.Contains(said[domain], "host one, line 3 of /etc/table gives another key") || !lost {
+		t.Errorf("the coordinator says %v, and the agent acted by itself: %t", said, !lost)
+	}
+	l.want(key)
+	if said := l.asks.Unkept(t.Context(), signs); lost || len(said) > 0 {
+		t.Errorf("asked for again: the file is not written: %t; %v", lost, said)
 	}
 }
