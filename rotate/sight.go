@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Sight is what DNS shows at a selector's name.
@@ -84,8 +86,8 @@ func (o Observation) Fate(selector, keyID string) Fate {
 	values := seen.Sight.Values
 	is := func(v string) bool { id := dkim.RecordKeyID(v); return id != "" && (keyID == "" || id == keyID) }
 	switch {
-	case !looked || seen.SightErr != nil || seen.Sight.Unchecked:
-		return Uncertain
+	case !looked || seen.SightErr != nil && fault.CodeOf(seen.SightErr) != codes.SharedName || seen.Sight.Unchecked:
+		return Uncertain // another domain's record was seen, though it is refused
 	case len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !dkim.RevokedValue(v) }):
 		return Disowned
 	case seen.Sight.Complete && !slices.ContainsFunc(values, is):

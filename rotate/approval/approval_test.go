@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // TestStale: a plan holds as long as everything is as it was when it was made. What could not be asked then has
@@ -22,6 +23,13 @@ func TestStale(t *testing.T) {
 	one := unread.Selectors["s1"]
 	one.KeyErr = errors.New("sealed")
 	unread.Selectors["s1"] = one
+	taken := func(values ...string) rotate.Observation { // the name leads to another domain's record
+		seen := at(1, values...)
+		one := seen.Selectors["s1"]
+		one.SightErr = fault.Refuse(codes.SharedName, "both lead to one name", "")
+		seen.Selectors["s1"] = one
+		return seen
+	}
 	for title, tt := range map[string]struct {
 		planned, now   rotate.Observation
 		plan           string
@@ -29,10 +37,12 @@ func TestStale(t *testing.T) {
 		applied        string
 		want           []codes.Code
 	}{
-		"nothing has changed":   {at(1, record), at(1, record), "a", 9, 9, "", nil},
-		"it was applied":        {at(1, record), at(2), "a", 10, 9, "a", []codes.Code{codes.Applied}},
-		"a plan without a name": {at(1, record), at(1, record), "", 9, 9, "", nil},
-		"another record":        {at(1, record), at(1), "a", 9, 9, "", []codes.Code{codes.RecordChanged}},
+		"nothing has changed":                 {at(1, record), at(1, record), "a", 9, 9, "", nil},
+		"it was applied":                      {at(1, record), at(2), "a", 10, 9, "a", []codes.Code{codes.Applied}},
+		"a plan without a name":               {at(1, record), at(1, record), "", 9, 9, "", nil},
+		"another record":                      {at(1, record), at(1), "a", 9, 9, "", []codes.Code{codes.RecordChanged}},
+		"another domain's record, as planned": {taken(record), taken(record), "a", 9, 9, "", nil},
+		"another domain's record":             {at(1, record), taken(), "a", 9, 9, "", []codes.Code{codes.RecordChanged}},
 		"another key": {at(1, record), at(2, record), "a", 9, 9, "",
 			[]codes.Code{codes.KeyChanged}},
 		"no key, and none was asked for": {unread, at(0, record), "a", 9, 9, "", []codes.Code{codes.KeyChanged}},

@@ -48,7 +48,7 @@ func ConditionsOf(p rotate.DomainPlan) Conditions {
 func observed(seen rotate.Observation) Conditions {
 	c := Conditions{Records: map[string]string{}, Keys: map[string]KeyHeld{}, Signers: map[string]SignsWith{}}
 	for name, s := range seen.Selectors {
-		if s.SightErr == nil {
+		if unseen(s) == nil {
 			c.Records[name] = digest(s.Sight.Values)
 		}
 		if s.KeyErr == nil {
@@ -61,6 +61,15 @@ func observed(seen rotate.Observation) Conditions {
 		}
 	}
 	return c
+}
+
+// unseen returns why it is not known what DNS shows. A name that leads to another domain's record is refused, and what
+// stands there was seen.
+func unseen(s rotate.SelectorSeen) error {
+	if fault.CodeOf(s.SightErr) == codes.SharedName {
+		return nil
+	}
+	return s.SightErr
 }
 
 // digest is the same for the same records, in whatever order they come.
@@ -81,7 +90,7 @@ func (c Conditions) changed(have rotate.State, seen rotate.Observation) (why []r
 	}
 	for _, s := range slices.Sorted(maps.Keys(seen.Selectors)) {
 		name, is := dkim.Name{Domain: domain, Selector: s}, seen.Selectors[s]
-		if before, after := c.Records[s], now.Records[s]; is.SightErr != nil {
+		if before, after := c.Records[s], now.Records[s]; unseen(is) != nil {
 			unknown = first(unknown, is.SightErr)
 		} else if before != after {
 			say(codes.RecordChanged, "DNS shows something else at %s than when the plan was made: %s", name,

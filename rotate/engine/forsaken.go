@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"errors"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -14,13 +16,10 @@ import (
 // look could have been a moment's, or a lie. Where dkimbot's own stands there again the signer stays.
 func (r afterwards) stillForsaken(ctx context.Context, s rotate.Step) error {
 	from := plan.Forsakes(r.st, r.seen.Signers[s.Signer], s)
-	if from == "" {
-		return nil
-	}
-	if health.Forsaken(r.judge(), from) {
+	if from != "" && health.Forsaken(r.judge(), from) {
 		seen := r.seen.Selectors[from]
 		seen.Sight, seen.SightErr = observe.Record(ctx, r.name(from), r.engine.Look)
-		if err := errors.Join(ctx.Err(), seen.SightErr); err != nil {
+		if err := cmp.Or(ctx.Err(), seen.SightErr); err != nil && fault.CodeOf(err) != codes.SharedName {
 			return err
 		}
 		r.seen.Selectors[from] = seen
@@ -28,7 +27,7 @@ func (r afterwards) stillForsaken(ctx context.Context, s rotate.Step) error {
 			return err
 		}
 	}
-	if !health.Forsaken(r.judge(), from) {
+	if from != "" && !health.Forsaken(r.judge(), from) {
 		return needless("what somebody else put at " + r.name(from).String() + " does not stand there any more")
 	}
 	return nil

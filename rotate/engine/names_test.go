@@ -121,6 +121,38 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 			t.Errorf("the purge is done: %v", err)
 		}
 	})
+	t.Run("its active name is led there", func(t *testing.T) { // all its mail fails, and the other selector is good
+		w, led := newWorld(t, "mx1"), true
+		w.settle(first)
+		w.settle(second)
+		w.pass(9 * day)
+		live := w.shown(shared)[0]
+		w.shows = func(s *rotate.Sight) {
+			if led && s.Owner == "s1._domainkey.example.org" {
+				s.Owner, s.Zone, s.Values = shared, first.Name, []string{live}
+			}
+		}
+		hold := w.order(second, rotate.Hold{})
+		if plantest.Findings(hold.State.Drift) != "mail-fails s1!, record-unseen s1!" {
+			t.Errorf("on hold: %s", plantest.Findings(hold.State.Drift))
+		}
+		w.signsWith(second, "s1")
+		refused(t, w.order(second, rotate.Unhold{}).Err)
+		w.signsWith(second, "s2")
+		w.pass(30 * day)
+		res := w.order(second, nil)
+		if refused(t, res.Err); plantest.Findings(res.State.Drift) != "record-unseen s1!" {
+			t.Errorf("signers have left it: %s", plantest.Findings(res.State.Drift))
+		}
+		if got := w.shown(shared)[0]; got != live {
+			t.Errorf("the live record was overwritten by %q", got)
+		}
+		led = false
+		w.pass(time.Hour)
+		if res = w.settle(second); res.Err != nil || res.State.Phase != rotate.Ready || len(res.State.Drift) > 0 {
+			t.Errorf("the name is free again: %v, phase %s, %s", res.Err, res.State.Phase, plantest.Findings(res.State.Drift))
+		}
+	})
 	t.Run("the name was claimed before the first is managed", func(t *testing.T) {
 		w := newWorld(t, "mx1")
 		w.settle(second)

@@ -18,14 +18,20 @@ import (
 // dkimbot never changes it (I6). What is here says where their mail can only become better by going elsewhere.
 
 // Forsaken reports whether nothing can be signed with a selector's key any more, or not reliably: a server shows a
-// record that dkimbot did not make, in the place of its own or beside it, and no signer signs with that one's key.
+// record that dkimbot did not make, in the place of its own or beside it, or every server shows another domain's
+// record. No signer signs with that one's key.
 func Forsaken(j *Judge, s string) bool {
 	key := j.Have.Selector(s).Key
-	if key == nil || j.Standing(s) != Foreign || len(j.Seen.Selectors[s].Sight.Bogus) > 0 || j.Stale(s) ||
-		j.Shared || j.Have.Leaked(s) {
+	if key == nil || j.Standing(s) != Foreign && !ledAway(j, s) || len(j.Seen.Selectors[s].Sight.Bogus) > 0 ||
+		j.Stale(s) || j.Shared || j.Have.Leaked(s) {
 		return false
 	}
 	return j.signsBy(s) == "" || j.otherTags(s) != ""
+}
+
+// ledAway reports whether a selector's name leads to another domain's record, and no mail verifies there.
+func ledAway(j *Judge, s string) bool {
+	return j.Taken(s) != nil && j.Seen.Fate(s, j.Have.Selector(s).Key.ID) >= rotate.Fails
 }
 
 // AllFails reports whether a selector is forsaken and no mail verifies that is signed with its key: dkimbot's record
@@ -144,13 +150,8 @@ func (h *Check) mailLost(s string) *finding.Finding {
 	if len(on) == 0 || !AllFails(&h.Judge, s) {
 		return nil
 	}
-	who := fmt.Sprintf("mail of %s through %s fails", h.Want.Name, strings.Join(on, ", "))
-	if len(on) == len(h.Want.Signers) {
-		who = fmt.Sprintf("all mail of %s fails", h.Want.Name)
-	}
 	repair, asks := h.sheltered(s)
-	return &finding.Finding{Code: codes.MailFails, Selector: s, Repair: repair, Asks: asks, Message: who +
-		" now: it is signed with " + s + ", where DNS shows no record of dkimbot's that verifiers accept"}
+	return finding.Lost(h.Want.Name, s, on, len(on) == len(h.Want.Signers), h.Taken(s) != nil, repair, asks)
 }
 
 // sheltered says what becomes of signers whose selector holds a record of somebody else's.

@@ -74,6 +74,31 @@ func TestForsakenOfShared(t *testing.T) {
 	})
 }
 
+// TestForsakenWhereTheNameIsLedAway: signers leave a selector whose name leads to another domain's record where every
+// server surely shows that one, and nobody uses its key (I2, I6).
+func TestForsakenWhereTheNameIsLedAway(t *testing.T) {
+	is := func(j *health.Judge) any { return health.Forsaken(j, "s1") }
+	all := func(j *health.Judge) any { return health.AllFails(j, "s1") }
+	theirs := foreignAt("s1", plantest.Record(plantest.Keys()[3]))
+	hold(t, map[string]verdict{
+		"another key is there":       {plantest.Ready, changes(theirs, takenBy("s1")), is, true},
+		"all mail fails":             {plantest.Ready, changes(theirs, takenBy("s1")), all, true},
+		"signers are better off":     {plantest.Ready, changes(theirs, takenBy("s1")), betterTo, "s2"},
+		"nothing is there":           {plantest.Ready, changes(shows("s1"), takenBy("s1")), is, true},
+		"a revoked one is there":     {plantest.Ready, changes(shows("s1", "v=DKIM1; k=rsa; p="), takenBy("s1")), is, true},
+		"its own key is there":       {plantest.Ready, changes(takenBy("s1")), is, false},
+		"not on every server":        {plantest.Ready, changes(theirs, lags("s1"), takenBy("s1")), is, false},
+		"a server is silent":         {plantest.Ready, changes(theirs, mutes("s1"), takenBy("s1")), is, false},
+		"signers use that one's key": {plantest.Ready, changes(theirs, takenBy("s1"), strays("s1", 3, "mx1")), is, false},
+		"both names are led away":    {plantest.Ready, changes(theirs, takenBy("s1"), takenBy("s2")), betterTo, ""},
+		"the other's name is":        {plantest.Ready, changes(foreignAt("s2"), takenBy("s2")), betterTo, ""},
+		"its key is compromised":     {plantest.Ready, changes(theirs, takenBy("s1"), plantest.Leak("s1")), is, false},
+		"there is no key":            {plantest.Ready, changes(theirs, takenBy("s1"), keyless("s1")), is, false},
+		"the name leads nowhere":     {plantest.Ready, changes(unfound("s1", codes.NoZone)), is, false},
+		"a switch leads away":        {plantest.Switching, changes(theirs, takenBy("s1")), betterTo, "s2"},
+	})
+}
+
 // TestBetterOfASelectorThatCantBeGiven: a signer that signs with nothing comes to the other key where somebody else's
 // record bars its own, and not by a state that is too old, from a compromised key, or where signers of another dkimbot are
 // seen (I2, I6, I12).

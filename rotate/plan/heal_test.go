@@ -50,6 +50,7 @@ func TestSwitchHeals(t *testing.T) {
 		seen.SightErr = fault.Refuse(codes.SharedName, "s1 leads to another domain's name", "give it one of its own")
 		s.Seen.Selectors["s1"] = seen
 	}
+	led := func(s *scene) { s.Show("s1", plantest.Record(strange)); taken(s) }
 	type is = []func(*scene)
 	for _, c := range []struct {
 		name    string
@@ -81,6 +82,9 @@ func TestSwitchHeals(t *testing.T) {
 		{"another record, asked", is{other, asked}, all, codes.ForeignRecord},
 		{"another record which a signer uses, asked", is{used, asked}, none, codes.ForeignRecord},
 		{"another domain's name, asked", is{taken, asked}, all, codes.SharedName},
+		{"another domain's record", is{led}, all, codes.SharedName},
+		{"another domain's record, a host rebuilt", is{led, rebuilt}, all, codes.SharedName},
+		{"another domain's record, on some servers", is{led, func(s *scene) { s.Lag("s1") }}, none, codes.SharedName},
 		{"a state that is older than the world, asked", is{stale, asked}, none, codes.StaleState},
 	} {
 		s := plantest.Ready()

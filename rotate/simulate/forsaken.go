@@ -12,11 +12,12 @@ import (
 // they may, and that they do.
 
 // deserted reports whether a server shows somebody else's record at one of the domain's names, other than but, or
-// did when a run may have looked last.
+// did when a run may have looked last; or that name is another domain's as well.
 func (w *world) deserted(d *domain, but string) bool {
 	for _, s := range d.want.Policy.Selectors {
-		n := w.names[nameOf(d.name, s)]
-		if s != but && n != nil && (w.strangeAt(n, w.now) || w.strangeAt(n, w.now.Add(-lastLook))) {
+		n, name := w.names[nameOf(d.name, s)], nameOf(d.name, s)
+		strange := func() bool { return w.strangeAt(n, w.now) || w.strangeAt(n, w.now.Add(-lastLook)) }
+		if s != but && n != nil && (w.sharedName(name) || strange()) {
 			return true
 		}
 	}

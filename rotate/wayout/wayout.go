@@ -50,6 +50,9 @@ func Unneeded(j *health.Judge, standby string) bool {
 func Reason(h *health.Check, to string) rotate.Reason {
 	from := h.Have.Active
 	switch {
+	case health.Forsaken(&h.Judge, from) && h.Taken(from) != nil:
+		return rotate.Reason{Code: codes.SharedName,
+			Message: fmt.Sprintf("%s leads to another domain's record: signers leave it for %s", h.Name(from), to)}
 	case health.Forsaken(&h.Judge, from):
 		return rotate.Reason{Code: codes.ForeignRecord,
 			Message: fmt.Sprintf("%s shows a record that dkimbot did not make: signers leave it for %s", h.Name(from), to)}

@@ -214,13 +214,23 @@ func (m mail) stays(selector string) []string {
 // and no step changes that.
 func (m mail) spoilt() (out []string) {
 	for _, f := range m.p.Drift {
-		verb := map[codes.Code]string{codes.RecordForeign: "fails", codes.RecordSecond: "may fail"}[f.Code]
+		verb, while := map[codes.Code]string{codes.RecordForeign: "fails", codes.RecordSecond: "may fail"}[f.Code],
+			"while a record that is not dkimbot's stands there"
+		switch err := m.p.Seen.Selectors[f.Selector].SightErr; {
+		case f.Code != codes.RecordUnseen || err == nil || fault.KindOf(err) == fault.Transient:
+		case fault.CodeOf(err) != codes.SharedName:
+			verb, while = "may fail", "while no record is found at that name"
+		case m.p.Seen.Fate(f.Selector, "") == rotate.Uncertain:
+			verb, while = "may fail", "while that name leads to another domain's record"
+		default:
+			verb, while = "fails", "while that name leads to another domain's record"
+		}
 		by := slices.DeleteFunc(m.using(f.Selector), func(name string) bool {
 			// with a key that the state does not know
 			return m.p.Seen.Fate(f.Selector, m.p.Seen.Signers[name].Ref.KeyID) == rotate.Verifies
 		})
 		if verb != "" && len(by) > 0 {
-			out = append(out, fmt.Sprintf("Mail signed with %s (%s) %s to verify while a record that is not dkimbot's stands there.", f.Selector, strings.Join(by, ", "), verb))
+			out = append(out, fmt.Sprintf("Mail signed with %s (%s) %s to verify %s.", f.Selector, strings.Join(by, ", "), verb, while))
 		}
 	}
 	return out

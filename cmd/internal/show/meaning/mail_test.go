@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
@@ -59,6 +60,33 @@ func TestMailOfRevokedKey(t *testing.T) {
 		"Mail signed with s2 (mx2) fails to verify while a record that is not dkimbot's stands there.") ||
 		strings.Contains(got, "with s1") {
 		t.Error(got)
+	}
+}
+
+// TestMailOfANameThatIsLedAway: true words: mail that is signed with a selector whose name leads to another domain's
+// record fails, where every server shows that one; where none is found at the name, it may fail.
+func TestMailOfANameThatIsLedAway(t *testing.T) {
+	taken, circle := fault.Refuse(codes.SharedName, "both lead to one name", ""), fault.Lasting("look up", errors.New("circle"), "")
+	another := rotate.Sight{Values: []string{"v=DKIM1; k=rsa; p=AAAA"}, Complete: true}
+	for _, c := range []struct {
+		seen rotate.SelectorSeen
+		says string
+	}{
+		{rotate.SelectorSeen{Sight: another, SightErr: taken},
+			" Mail signed with s2 (mx1) fails to verify while that name leads to another domain's record."},
+		{rotate.SelectorSeen{Sight: rotate.Sight{Values: another.Values}, SightErr: taken},
+			" Mail signed with s2 (mx1) may fail to verify while that name leads to another domain's record."},
+		{rotate.SelectorSeen{SightErr: circle},
+			" Mail signed with s2 (mx1) may fail to verify while no record is found at that name."},
+		{rotate.SelectorSeen{SightErr: fault.Temporary("look up", errors.New("no answer"), "")}, ""},
+		{rotate.SelectorSeen{Sight: another}, ""}, // it was unseen at the last health check
+	} {
+		p := rotate.DomainPlan{Name: "a.test", Drift: []finding.Finding{{Code: codes.RecordUnseen, Selector: "s2"}},
+			Seen: rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s2": c.seen}, Signers: map[string]rotate.SignerSeen{
+				"mx1": {Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"}, KeyID: "k"}}}}}
+		if got := meaning.ForMail(p, now); got != "Nothing changes; mail continues to be signed with s2."+c.says {
+			t.Errorf("%v: %s", c.seen, got)
+		}
 	}
 }
 
