@@ -65,3 +65,20 @@ func StillUsed(lost bool) string {
 	return "no signer could be switched away from it yet, and revoking it now would make all mail fail; until it is revoked, " +
 		"mail that somebody else signs with it verifies"
 }
+
+// Needed says of a private key that is missing that signers need it to leave the compromised one at active, which is not
+// revoked before they have. revokeNow is the command that ends that without it; drains is that its selector drains, and
+// idle that no signer uses it: it is replaced in the end.
+func Needed(domain, active, revokeNow string, drains, idle bool) Finding {
+	f := Finding{Message: "; signers need it to leave the compromised key at " + active + ", which is not revoked until they have",
+		Repair: "bring it back from a backup of the keystore, and run 'dkimbot repair --domain " + domain + "': signers leave " +
+			active + " at once, and its key is revoked; or revoke it now, and all mail fails until signers have a fresh key: '" +
+			revokeNow + "'", Asks: true}
+	switch {
+	case drains:
+		f.Repair += ". Else signers leave it for a fresh key when the drain is over"
+	case idle:
+		f.Repair += ". Else signers leave it for a fresh key as soon as no mail in flight can need the one that is missing"
+	}
+	return f
+}

@@ -142,11 +142,11 @@ func TestDriftOfRecords(t *testing.T) {
 		"an earlier record at one account": {plantest.Ready, changes(func(s *scene) { s.Past("s1", plantest.Keys()[3].ID()) },
 			twoAccounts("s1", plantest.Record(plantest.Keys()[3]))), "servers-differ s1", "ns2 differs / it is published again"},
 		"in test mode, compromised, nowhere to go": {plantest.Ready, changes(plantest.Leak("s1"), lost("s2"), tagged("s1", "t=y")),
-			"record-foreign s1, key-missing s2", "it goes when that is revoked"},
+			"record-foreign s1, key-missing s2!", "it goes when that is revoked"},
 		"an earlier record, compromised, nowhere to go": {plantest.Ready, changes(plantest.Leak("s1"), lost("s2"), func(s *scene) {
 			s.Past("s1", plantest.Keys()[3].ID())
 			s.Show("s1", plantest.Record(plantest.Keys()[3]))
-		}), "record-earlier s1, key-missing s2", again},
+		}), "record-earlier s1, key-missing s2!", again},
 		"an emptied record of ours, its key compromised": {plantest.Ready, changes(plantest.Leak("s1"), func(s *scene) {
 			s.Have.Selectors["s1"].Revoked = true
 			s.Show("s1", dkim.RevokedRecord(s.Have.Selectors["s1"].Key.Record))

@@ -50,6 +50,11 @@ func TestWayOutOfALostKey(t *testing.T) {
 		}
 	}
 	const restore = "restore it from a backup of the keystore"
+	needed := func(from string) string {
+		return "bring it back from a backup of the keystore, and run 'dkimbot repair --domain example.com': signers leave " + from +
+			" at once, and its key is revoked; or revoke it now, and all mail fails until signers have a fresh key: " +
+			"'dkimbot rotate --domain example.com --compromised --revoke-now'"
+	}
 	oldKept := func(s *scene) { s.Hold("s1", "", 3); s.OldKept("s1", true) }
 	hold(t, map[string]verdict{
 		"a signer signs with nothing": {plantest.Ready,
@@ -67,7 +72,14 @@ func TestWayOutOfALostKey(t *testing.T) {
 		"the fresh one, signers flee to s1": {plantest.Stored,
 			changes(plantest.Leak("s2"), oldKept), says("s1"), "another fresh key takes its place by itself"},
 		"the standby's, signers are to leave s1": {plantest.Ready,
-			changes(plantest.Leak("s1"), lost("s2")),
+			changes(plantest.Leak("s1"), lost("s2")), says("s2"), needed("s1") +
+				". Else signers leave it for a fresh key as soon as no mail in flight can need the one that is missing (asks)"},
+		"the same, a signer is silent": {plantest.Ready,
+			changes(plantest.Leak("s1"), lost("s2"), silent("mx2")), says("s2"), needed("s1") + " (asks)"},
+		"the same, s1 drains": {plantest.Draining, changes(plantest.Leak("s2"), lost("s1")), says("s1"), needed("s2") +
+			". Else signers leave it for a fresh key when the drain is over (asks)"},
+		"the same, s1 was revoked": {plantest.Ready,
+			changes(plantest.Leak("s1"), revokes("s1"), lost("s2")),
 			contains(says("s2"), "a fresh key takes its place by itself"), true},
 	})
 	hold(t, map[string]verdict{

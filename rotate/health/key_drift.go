@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -53,6 +54,8 @@ func (h *Check) lostKey(s string) finding.Finding {
 	case s == h.Have.Active:
 		return finding.Finding{Message: "; the signers continue with their copies, but none can be given it again", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
+	case s == h.Haven() && !FreshLost(&h.Judge, s) && slices.Contains(h.ExposedKeys(), other):
+		return finding.Needed(h.Want.Name, other, h.RevokeNow([]string{other}), s == h.Have.Draining, h.Renewable(s))
 	case s == h.Have.Draining && h.Have.Selector(s).Next == nil:
 		return finding.Finding{Message: "; it is only needed for a rollback",
 			Repair: "it is replaced by itself when the drain is over"}

@@ -6,6 +6,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // A person can ask that the standby's key is replaced before it is used, for example after the policy names
@@ -18,7 +19,7 @@ func renewAsked(p *planner, s string, rotation time.Time) bool {
 	if !p.Have.Selector(s).Renew && !algorithm.Unfit(&p.Check, s) || !p.Idle(s) {
 		return false
 	}
-	quiet, why := p.Quiet(s), p.replaceReason(s)
+	quiet, why := p.Quiet(s), wayout.ReplaceReason(&p.Check, s)
 	if !p.Now.Before(quiet) {
 		p.replace(s)
 		return true

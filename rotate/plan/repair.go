@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // What is planned here keeps in order what is there already, in every phase.
@@ -247,7 +248,7 @@ func (h *draft) driftReason(signer string, why rotate.Reason) rotate.Reason {
 // mail in flight can need the old one. Until then, and where that can't be, a
 // switch that is due waits for it. It reports whether the plan is made.
 func (p *planner) renew(s string, isDue bool) bool {
-	why, quiet := p.replaceReason(s), p.Quiet(s)
+	why, quiet := wayout.ReplaceReason(&p.Check, s), p.Quiet(s)
 	switch renewable := p.Renewable(s); {
 	case renewable && !p.Now.Before(quiet):
 		p.replace(s)

@@ -3,11 +3,9 @@ package plan
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/algorithm"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
@@ -18,7 +16,7 @@ import (
 // replace gives the drained selector its fresh key. Only when every signer says
 // that it signs with the other selector is the record touched (I2).
 func (p *planner) replace(s string) {
-	why, leaked := p.replaceReason(s), p.Have.Leaked(s)
+	why, leaked := wayout.ReplaceReason(&p.Check, s), p.Have.Leaked(s)
 	if leaked {
 		why = p.plan.Reason
 	}
@@ -85,23 +83,4 @@ func (p *planner) destroyDropped() {
 			}
 		}
 	}
-}
-
-// replaceReason says why a selector gets a fresh key.
-func (j *draft) replaceReason(s string) rotate.Reason {
-	if j.Have.Selector(s).Renew {
-		return rotate.Reason{Code: codes.Asked, Message: "a fresh " + string(algorithm.Next(&j.Check)) +
-			" key for the standby " + s + " was asked for"}
-	}
-	if j.Have.Phase == rotate.Ready && algorithm.Unfit(&j.Check, s) {
-		return rotate.Reason{Code: codes.Replace, Message: fmt.Sprintf("signer %s could not use the %s key of the standby %s "+
-			"after the one that signs now: the standby gets one of the same kind", strings.Join(algorithm.Unmixed(&j.Check), ", "),
-			algorithm.At(j.Have.Selector(s)), s)}
-	}
-	if j.Have.Phase == rotate.Ready {
-		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.Name(s).String() +
-			" is missing from the keystore and no signer uses it: the standby gets a fresh one"}
-	}
-	return rotate.Reason{Code: codes.Replace, Message: "the drain of " + s +
-		" has passed: it gets a fresh key, ready for the next rotation"}
 }

@@ -31,9 +31,7 @@ func (t Text) result(r engine.Result, more func()) {
 	if r.Err != nil {
 		t.problem("  ", r.Err)
 	}
-	if r.Err != nil {
-		unrevoked(t, r.State)
-	}
+	unrevoked(t, r.State)
 	more()
 	domain{t, r.State}.released()
 	t.next(r.State.Next, now)
@@ -44,7 +42,7 @@ func (t Text) result(r engine.Result, more func()) {
 	fmt.Fprintln(t.W)
 }
 
-// unrevoked names the compromised keys that a run which failed has not revoked.
+// unrevoked names the compromised keys that a run has not revoked, because it failed or signers have to wait.
 func unrevoked(t Text, st rotate.State) {
 	for _, s := range report.Unrevoked(st) {
 		t.Line("  ", t.Red("still"), fmt.Sprintf("%s: the compromised key %s is not revoked yet; until it is, whoever has it can "+

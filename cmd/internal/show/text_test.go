@@ -269,6 +269,10 @@ example.com  phase replacing
   still s1: the compromised key ffeeddccbbaa is not revoked yet; until it is, whoever has it can sign mail of example.com
 
 `)
+	r.Err, r.Done = nil, []rotate.Event{{Kind: rotate.Verify, Selector: "s1", KeyID: newID, Message: "seen"}}
+	if says := written(func(x show.Text) { x.Result(r) }); !strings.Contains(says, "still s1: the compromised key ffeeddccbbaa") {
+		t.Errorf("a run that failed nowhere, and leaves the compromised key unrevoked: %s", says)
+	}
 	r.State.Failures, r.State.LastError = 1, "publish s1: not permitted"
 	if why := show.Why(r.State); why != "the compromised key of s1 is not revoked yet: publish s1: not permitted" {
 		t.Errorf("why: %q", why)
