@@ -70,10 +70,11 @@ func StillUsed(lost bool) string {
 // revoked before they have. revokeNow is the command that ends that without it; drains is that its selector drains, and
 // idle that no signer uses it: it is replaced in the end.
 func Needed(domain, active, revokeNow string, drains, idle bool) Finding {
-	f := Finding{Message: "; signers need it to leave the compromised key at " + active + ", which is not revoked until they have",
+	f := Finding{Asks: true,
+		Message: "; signers need it to leave the compromised key at " + active + ", which is not revoked until they have",
 		Repair: "bring it back from a backup of the keystore, and run 'dkimbot repair --domain " + domain + "': signers leave " +
 			active + " at once, and its key is revoked; or revoke it now, and all mail fails until signers have a fresh key: '" +
-			revokeNow + "'", Asks: true}
+			revokeNow + "'"}
 	switch {
 	case drains:
 		f.Repair += ". Else signers leave it for a fresh key when the drain is over"

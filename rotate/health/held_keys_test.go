@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // TestOutOfKeystore: a key can't be given where the keystore surely does not hold it; what it can't read, and what it holds
@@ -93,7 +94,7 @@ func TestIdleIsReady(t *testing.T) {
 	idle := func(selector string) func(*health.Judge) any {
 		return func(j *health.Judge) any { return j.Idle(selector) }
 	}
-	first := func(j *health.Judge) any { return j.LostFirst() }
+	first := func(j *health.Judge) any { return wayout.LostFirst(j) }
 	hold(t, map[string]verdict{
 		"a drain is going on":       {plantest.Draining, nil, idle("s1"), false},
 		"the active one is unknown": {plantest.Ready, changes(keyless("s1"), lost("s1")), idle("s2"), false},

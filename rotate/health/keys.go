@@ -162,15 +162,3 @@ func (j *Judge) Idle(s string) bool {
 	}
 	return true
 }
-
-// LostFirst returns the selectors that have a key, those first whose private key the keystore has lost: the end of
-// such a key is noted while the other one still shows that this is the right keystore.
-func (j *Judge) LostFirst() []string {
-	lost := func(s string) int {
-		if j.Keeping(s) == KeyGone {
-			return 0
-		}
-		return 1
-	}
-	return slices.SortedStableFunc(slices.Values(j.Keyed()), func(a, b string) int { return lost(a) - lost(b) })
-}

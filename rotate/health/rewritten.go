@@ -108,13 +108,13 @@ func orLeave(j *Judge, s, until string) string {
 	if s != j.Have.Active || !j.Heals(other) {
 		return ""
 	}
-	switch to, _ := Better(&Check{*j}); {
+	until = fmt.Sprintf(". Mail signed with %s %s until then", s, until)
+	switch to, at := Better(&Check{*j}); {
 	case to != "" && BetterHeld(j, to):
-		return fmt.Sprintf(". Mail signed with %s %s until then: 'dkimbot unhold --domain %s' has all signers leave it for %s",
-			s, until, j.Want.Name, to)
+		return fmt.Sprintf("%s: 'dkimbot unhold --domain %s' has all signers leave it for %s", until, j.Want.Name, to)
 	case to != "":
-		return fmt.Sprintf(". Mail signed with %s %s until then; signers leave it for %s by themselves", s, until, to)
+		return fmt.Sprintf("%s; signers leave it for %s by themselves%s", until, to, notBefore(&Check{*j}, to, at))
 	}
 	command, to := rotation(j, other)
-	return fmt.Sprintf(". Mail signed with %s %s until then: '%s' has all signers leave it for %s", s, until, command, to)
+	return fmt.Sprintf("%s: '%s' has all signers leave it for %s", until, command, to)
 }

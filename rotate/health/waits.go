@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // What is worked out here is when a selector may be used (I2).
@@ -72,14 +74,21 @@ func (h *Check) publishes(s string) bool {
 	return h.Lost(s) != nil && !h.Superseded(s)
 }
 
-// Quiet returns from when on no mail in flight needs the standby's key: the drain after the last signer was brought
-// to the active one, or back to it, or was taken out of the configuration (I2, I10).
-func (h *Check) Quiet(standby string) time.Time {
-	last := h.Have.SwitchedAt
-	for _, c := range h.Have.Signers {
-		if c.At.After(last) {
-			last = c.At
-		}
+// Kept says what receivers may keep in the place of a selector's key until at, "" where only resolvers are waited for.
+func (h *Check) Kept(s string, at time.Time) string {
+	switch {
+	case h.Have.Selector(s).Key == nil || !at.After(h.Known(s)):
+		return ""
+	case at.After(h.Usable(s)):
+		return finding.KeptAnother(s, calendar.Span(max(h.Want.Policy.Settle, rotate.MostKept)))
 	}
-	return last.Add(h.Have.Selector(standby).DrainUnder(h.Want.Policy))
+	return finding.KeptOld(s, calendar.Span(h.Want.Policy.Settle))
+}
+
+// notBefore says when signers go to a selector by themselves, and why not now; "" where no receiver is waited for.
+func notBefore(h *Check, to string, at time.Time) string {
+	if kept := h.Kept(to, at); kept != "" && h.Now.Before(at) {
+		return ", not before " + calendar.Until(at) + ": " + kept
+	}
+	return ""
 }

@@ -87,7 +87,7 @@ func (d *draft) waits() {
 		action = codes.ActionReplace
 	}
 	if s.Kind == rotate.Activate || s.Kind == rotate.Verify {
-		action, why = rotate.Activate, d.waitReason(s.Selector)
+		action, why = rotate.Activate, d.waitReason(s.Selector, s.NotBefore)
 		if s.Duty == rotate.Revocation {
 			why = wayout.FlightReason(s.Selector)
 		}

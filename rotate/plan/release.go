@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // released plans for a domain that was released: nothing, or the purge.
@@ -64,7 +65,7 @@ func (p *planner) purge(r rotate.ReleaseState) {
 	for _, s := range p.Keyed() {
 		p.revoke(rotate.Turn, s, until)
 	}
-	for _, s := range p.LostFirst() {
+	for _, s := range wayout.LostFirst(&p.Judge) {
 		key := p.Have.Selector(s).Key
 		if err := cmp.Or(p.WrongKeystore(s), p.standsBeside(s)); err != nil {
 			p.stop(err)

@@ -19,7 +19,7 @@ func renewAsked(p *planner, s string, rotation time.Time) bool {
 	if !p.Have.Selector(s).Renew && !algorithm.Unfit(&p.Check, s) || !p.Idle(s) {
 		return false
 	}
-	quiet, why := p.Quiet(s), wayout.ReplaceReason(&p.Check, s)
+	quiet, why := wayout.Quiet(&p.Judge, s), wayout.ReplaceReason(&p.Check, s)
 	if !p.Now.Before(quiet) {
 		p.replace(s)
 		return true

@@ -248,7 +248,7 @@ func (h *draft) driftReason(signer string, why rotate.Reason) rotate.Reason {
 // mail in flight can need the old one. Until then, and where that can't be, a
 // switch that is due waits for it. It reports whether the plan is made.
 func (p *planner) renew(s string, isDue bool) bool {
-	why, quiet := wayout.ReplaceReason(&p.Check, s), p.Quiet(s)
+	why, quiet := wayout.ReplaceReason(&p.Check, s), wayout.Quiet(&p.Judge, s)
 	switch renewable := p.Renewable(s); {
 	case renewable && !p.Now.Before(quiet):
 		p.replace(s)

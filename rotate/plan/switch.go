@@ -27,7 +27,7 @@ func (p *planner) ready(busy bool) {
 	}
 	heals := p.heals()
 	fresh := leadsOut(p, standby) || nowhereToFlee(p, standby)
-	if fresh && wayout.Unneeded(&p.Judge, standby) && !p.Now.Before(p.Quiet(standby)) {
+	if fresh && wayout.Unneeded(&p.Judge, standby) && !p.Now.Before(wayout.Quiet(&p.Judge, standby)) {
 		p.replace(standby)
 		return
 	}
@@ -37,6 +37,9 @@ func (p *planner) ready(busy bool) {
 	next := rotate.Next{Action: codes.ActionRotate, Selector: standby, At: due,
 		Reason: rotate.Reason{Code: codes.Schedule, Message: "the schedule's next rotation switches to " + standby}}
 	usable := p.Usable(standby)
+	if to, at := health.Better(&p.Check); to == standby { // signers go there by themselves, and no sooner for a request
+		usable = latest(usable, at)
+	}
 	urgent := p.Have.Leaked(p.Have.Active)
 	isDue := p.req.Asked || !p.Now.Before(due) || urgent
 	switch {
@@ -46,11 +49,11 @@ func (p *planner) ready(busy bool) {
 	case !heals && renewAsked(p, standby, latest(due, usable)):
 		return
 	case isDue && p.Now.Before(usable) && !urgent:
-		next.At, next.Reason = usable, p.waitReason(standby)
+		next.At, next.Reason = usable, p.waitReason(standby, usable)
 		p.plan.Reason = next.Reason
 		if err := p.obstacle(); err != nil {
 			p.stop(&fault.Error{Kind: fault.Transient, Code: fault.CodeOf(err), Err: errors.New(next.Reason.Message),
-				What: fmt.Sprintf("switch %s to %s before %s", p.Want.Name, standby, calendar.Utc(usable)),
+				What: fmt.Sprintf("switch %s to %s before %s", p.Want.Name, standby, calendar.Until(usable)),
 				Hint: "ask again after that time; meanwhile: " + fault.HintOf(err)})
 		}
 	case isDue:

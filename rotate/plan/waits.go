@@ -2,22 +2,25 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // What steps say about what they wait for, and about who is asked.
 
-// waitReason says why the standby can't be used yet.
-func (v *draft) waitReason(s string) rotate.Reason {
-	key := v.Have.Selector(s).Key
-	if v.Settles(s) && (key == nil || v.Want.Policy.Settle >= key.CacheWait) {
-		return rotate.Reason{Code: codes.Settle,
-			Message: fmt.Sprintf("another key may have stood at %s before; "+
-				"this one is not used before its record has been public for %s, because some receivers keep the old one that long",
-				s, calendar.Span(v.Want.Policy.Settle))}
+// waitReason says why the standby can't be used before at.
+func (v *draft) waitReason(s string, at time.Time) rotate.Reason {
+	key, says := v.Have.Selector(s).Key, finding.KeptOld(s, calendar.Span(v.Want.Policy.Settle))
+	kept := key != nil && at.After(v.Usable(s)) && !at.After(v.Returnable(s))
+	if kept {
+		says = v.Kept(s, at)
+	}
+	if kept || v.Settles(s) && (key == nil || v.Want.Policy.Settle >= key.CacheWait) {
+		return rotate.Reason{Code: codes.Settle, Message: says}
 	}
 	return rotate.Reason{Code: codes.Cache,
 		Message: fmt.Sprintf("resolvers may still answer from before the record of %s was published", s)}

@@ -10,8 +10,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// ReplaceReason says why a selector gets a fresh key. Where signers are to leave a compromised key for that one, it says
-// so: an emergency is open as long as they can't.
+// ReplaceReason says why a selector gets a fresh key. Where signers are to leave a compromised key for that one, it
+// says so: an emergency is open as long as they can't.
 func ReplaceReason(j *health.Check, s string) rotate.Reason {
 	why := replaceReason(j, s)
 	if from := j.Have.Active; from != s && j.Have.Leaked(from) && !j.Have.Leaked(s) {

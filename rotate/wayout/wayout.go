@@ -34,7 +34,7 @@ func Deadlocked(j *health.Judge) bool {
 	case j.Have.Leaked(to) || sel.Next != nil:
 		return false
 	}
-	return lacking && !(j.Renewable(to) && !j.Now.Before((&health.Check{Judge: *j}).Quiet(to)))
+	return lacking && !(j.Renewable(to) && !j.Now.Before(Quiet(j, to)))
 }
 
 // Unneeded reports whether the keystore has lost the standby's key, every signer answers, and none says that it signs
