@@ -66,9 +66,9 @@ func StillUsed(lost bool) string {
 		"mail that somebody else signs with it verifies"
 }
 
-// Needed says of a private key that is missing that signers need it to leave the compromised one at active, which is not
-// revoked before they have. revokeNow is the command that ends that without it; drains is that its selector drains, and
-// idle that no signer uses it: it is replaced in the end.
+// Needed says of a private key that is missing that signers need it to leave the compromised one at active, which is
+// not revoked before they have. revokeNow is the command that ends that without it; drains is that its selector
+// drains, and idle that no signer uses it: it is replaced in the end.
 func Needed(domain, active, revokeNow string, drains, idle bool) Finding {
 	f := Finding{Asks: true,
 		Message: "; signers need it to leave the compromised key at " + active + ", which is not revoked until they have",

@@ -2,7 +2,8 @@ package finding
 
 import "fmt"
 
-// KeptAnother says that receivers may keep what somebody else, or a fresh key that was given up, showed at a selector; span is how long.
+// KeptAnother says that receivers may keep, for span, another key that was shown at a selector: somebody else's, or a
+// fresh one that was given up.
 func KeptAnother(selector string, span string) string {
 	return fmt.Sprintf("another key stood at %s for a while, and some receivers keep that for up to %s", selector, span)
 }
