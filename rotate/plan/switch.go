@@ -37,7 +37,7 @@ func (p *planner) ready(busy bool) {
 	next := rotate.Next{Action: codes.ActionRotate, Selector: standby, At: due,
 		Reason: rotate.Reason{Code: codes.Schedule, Message: "the schedule's next rotation switches to " + standby}}
 	usable := p.Usable(standby)
-	if to, at := health.Better(&p.Check); to == standby { // signers go there by themselves, and no sooner for a request
+	if to, at := health.Better(&p.Check); to == standby && !health.BetterHeld(&p.Judge, to) { // no sooner for a request
 		usable = latest(usable, at)
 	}
 	urgent := p.Have.Leaked(p.Have.Active)
