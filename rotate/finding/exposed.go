@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -22,12 +21,13 @@ func SaidBefore(err, earlier error) bool {
 	return ok && said.About.Kind == TheExposure && slices.Contains(Things(earlier), said.About)
 }
 
-// RevokedByOthers says what to do about a record that says that its key was revoked, at a name that dkimbot is to manage;
-// kept is the id of the key that the keystore holds for it, "" for none. That may be the revoked one, of a lost state.
+// RevokedByOthers says what to do about a record that says that its key was revoked, at a name that dkimbot is to
+// manage; kept is the short id of the key that the keystore holds for it, "" for none. That may be the revoked one, of a
+// lost state.
 func RevokedByOthers(name, kept string) string {
 	hint := "no mail verifies with it, since it says that its key was revoked: "
 	if kept != "" {
-		hint += "if that was key " + dkim.ShortID(kept) + ", which the keystore holds for " + name +
+		hint += "if that was key " + kept + ", which the keystore holds for " + name +
 			", destroy it there, or it is published again; then "
 	}
 	return hint + "remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
