@@ -176,3 +176,47 @@ func TestCompromisedIsNotBelieved(t *testing.T) {
 		}
 	}
 }
+
+// TestGoodIsBelieved: what the state says of other keys, or of one that was only replaced, keeps no stored key from being
+// taken up; and a compromised one is not named as one whose record is to be published again (I12).
+func TestGoodIsBelieved(t *testing.T) {
+	stored, other := plantest.Keys()[0].ID(), plantest.Keys()[2].ID()
+	retired := func(id string, leaked bool) func(*scene) {
+		return func(s *scene) {
+			s.Have.Selectors["s1"].Key = nil
+			s.Have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: id, Version: 1, Leaked: leaked}}
+		}
+	}
+	a := held(map[string]int{"s2": 3})
+	a.Stored = map[string]string{"s1": stored}
+	for title, c := range map[string]struct {
+		change func(*scene)
+		taken  bool
+	}{
+		"it is good": {func(*scene) {}, true},
+		"another one is compromised": {func(s *scene) {
+			s.Have.Selectors["s1"].Key = plantest.KeyAt(2)
+			plantest.Leak("s1")(s)
+		}, true},
+		"it was replaced":                 {retired(stored, false), true},
+		"another one was, as compromised": {retired(other, true), true},
+		"it was, as compromised":          {retired(stored, true), false},
+	} {
+		s := plantest.Ready()
+		c.change(s)
+		s.Stands("s2", 3)
+		if got := slices.Contains(believed(s, a).Selectors["s1"].Tried, stored); got != c.taken {
+			t.Errorf("%s: taken up %t", title, got)
+		}
+	}
+	s := plantest.Ready()
+	plantest.Leak("s1")(s)
+	s.Have.Selectors["s1"].Revoked = true
+	s.Stands("s2", 3)
+	s.Show("s1", dkim.RevokedRecord(plantest.Record(plantest.Keys()[0])))
+	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
+	if hint := fault.HintOf(p.Stop); p.Stop == nil || strings.Contains(hint, "publish the record") ||
+		!strings.Contains(hint, "--active s2") {
+		t.Errorf("%v (hint %q)", p.Stop, hint)
+	}
+}

@@ -2,6 +2,7 @@ package foresight_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -9,6 +10,22 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
 )
+
+// TestOneNameSaysTheFirst: where both places are taken, each plan says the same of the two.
+func TestOneNameSaysTheFirst(t *testing.T) {
+	taken := func(domain string) rotate.DomainPlan {
+		return rotate.DomainPlan{Name: domain, Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1"},
+			{Kind: rotate.Publish, Selector: "s2"}}, Seen: rotate.Observation{Selectors: map[string]rotate.SelectorSeen{
+			"s1": {Sight: rotate.Sight{Owner: "k.example."}}, "s2": {Sight: rotate.Sight{Owner: "l.example."}}}}}
+	}
+	for range 30 {
+		plans := []rotate.DomainPlan{taken("a.example"), taken("b.example")}
+		foresight.OneName(plans)
+		if err := plans[1].Stop; err == nil || !strings.Contains(err.Error(), "s1._domainkey.b.example") {
+			t.Fatal(err)
+		}
+	}
+}
 
 // TestOneName guards I2: of two domains that are planned together and whose selectors lead to one name, the second
 // gets no key and no record there, which the run that follows would refuse; what stands elsewhere is planned.
@@ -56,6 +73,14 @@ func TestOneName(t *testing.T) {
 				made.Steps = append(made.Steps, rotate.Step{Kind: rotate.Activate, Selector: "old", Duty: rotate.Signing})
 				return made
 			}()}, [][]rotate.Kind{all, {rotate.Activate}}},
+		{"a new one whose other place is free", []rotate.DomainPlan{at("a.example", "k.example.", first...),
+			newly(at("b.example", "k.example.", append([]rotate.Step{{Kind: rotate.Generate, Selector: "s2"},
+				{Kind: rotate.Publish, Selector: "s2"}}, first...)...))}, [][]rotate.Kind{all, nil}},
+		{"a managed one's other work", []rotate.DomainPlan{at("a.example", "k.example.", first...), func() rotate.DomainPlan {
+			made := newly(at("b.example", "k.example.", append([]rotate.Step{{Kind: rotate.Revoke, Selector: "s2"}}, first...)...))
+			made.Phase = rotate.Replacing
+			return made
+		}()}, [][]rotate.Kind{all, {rotate.Revoke}}},
 		{"three", []rotate.DomainPlan{at("a.example", "k.example.", first...),
 			at("b.example", "k.example.", steps(rotate.Generate, rotate.StoreKey, rotate.Publish)...),
 			at("c.example", "k.example.", first...)}, [][]rotate.Kind{all, nil, after}},

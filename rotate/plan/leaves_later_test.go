@@ -21,6 +21,9 @@ func TestOneTimeToLeave(t *testing.T) {
 		why    string
 	}{
 		"at once": {func(*scene, *rotate.Key) {}, 0, ""},
+		"another key stood there long ago": {func(s *scene, k *rotate.Key) {
+			k.VerifiedAt, k.ShadowedAt = s.Now.Add(-9*24*time.Hour), s.Now.Add(-8*24*time.Hour)
+		}, 0, ""},
 		"another key stood there": {func(s *scene, k *rotate.Key) { k.ShadowedAt = s.Now }, rotate.MostKept,
 			"another key stood at s2 for a while, and some receivers keep that for up to 7d"},
 		"it took another one's place": {func(s *scene, k *rotate.Key) { k.Replaced = true }, time.Hour,
