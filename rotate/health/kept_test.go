@@ -43,7 +43,7 @@ func TestFreshKeyIsLost(t *testing.T) {
 	s := plantest.Stored()
 	plantest.Leak("s2")(s)
 	s.Hold("s1", "", 0)
-	s.OldKept("s1", true)
+	s.OldKept("s1", false)
 	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
 	if f := h.KeyDrift("s1"); f == nil || !strings.Contains(f.Repair, "another fresh key takes its place by itself") {
 		t.Errorf("%+v", f)

@@ -70,3 +70,29 @@ func TestOneTimeToLeave(t *testing.T) {
 		}
 	}
 }
+
+// TestResolversAreNoReason: where signers wait for resolvers only before they leave a record of somebody else, nothing is
+// said of what receivers keep.
+func TestResolversAreNoReason(t *testing.T) {
+	s := plantest.Ready()
+	key := s.Have.Selectors["s2"].Key
+	key.VerifiedAt, key.PublishedAt, key.CacheWait = s.Now, s.Now, 10*time.Minute
+	s.Show("s1", s.Have.Selectors["s1"].Key.Record, plantest.ForeignRecord)
+	p := s.Plan()
+	if hint := fault.HintOf(p.Stop); !strings.HasSuffix(hint, "signers leave it for s2 by themselves") {
+		t.Errorf("%s; steps %s", hint, plantest.Steps(p, s.Now))
+	}
+}
+
+// TestOnHoldIsWhatStops: on a hold no signer leaves by itself, so that a rotation that a person asks for is stopped by the
+// hold, and not by what receivers keep of another key.
+func TestOnHoldIsWhatStops(t *testing.T) {
+	s := plantest.Ready()
+	key := s.Have.Selectors["s2"].Key
+	key.VerifiedAt, key.CacheWait, key.ShadowedAt = s.Now, 0, s.Now
+	s.Show("s1", s.Have.Selectors["s1"].Key.Record, plantest.ForeignRecord)
+	s.Have.OnHold, s.Want.Asked = &rotate.OnHold{At: s.Now, By: "root"}, true
+	if p := s.Plan(); p.Stop == nil || !strings.Contains(p.Stop.Error(), "dkimbot unhold --domain example.com") {
+		t.Errorf("%s; stop %v", plantest.Steps(p, s.Now), p.Stop)
+	}
+}
