@@ -71,8 +71,8 @@ func TestOneTimeToLeave(t *testing.T) {
 	}
 }
 
-// TestResolversAreNoReason: where signers wait for resolvers only before they leave a record of somebody else, nothing is
-// said of what receivers keep.
+// TestResolversAreNoReason: where signers wait for resolvers only before they leave a record of somebody else,
+// nothing is said of what receivers keep.
 func TestResolversAreNoReason(t *testing.T) {
 	s := plantest.Ready()
 	key := s.Have.Selectors["s2"].Key
@@ -84,8 +84,8 @@ func TestResolversAreNoReason(t *testing.T) {
 	}
 }
 
-// TestOnHoldIsWhatStops: on a hold no signer leaves by itself, so that a rotation that a person asks for is stopped by the
-// hold, and not by what receivers keep of another key.
+// TestOnHoldIsWhatStops: on a hold no signer leaves by itself, so that a rotation that a person asks for is stopped
+// by the hold, and not by what receivers keep of another key.
 func TestOnHoldIsWhatStops(t *testing.T) {
 	s := plantest.Ready()
 	key := s.Have.Selectors["s2"].Key
