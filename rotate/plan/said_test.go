@@ -28,6 +28,7 @@ func TestPlanSaysWhy(t *testing.T) {
 		want, not string
 	}{
 		{"new", nil, "the domain is new to dkimbot", "of its own"},
+		{"new", []string{"s1: a wildcard's key"}, "another key may have stood at s1 before", ""},
 		{"moving", nil, "the domain moves over to these selectors", "is new"},
 		{"ready, mx2 rebuilt", []string{"s1: a server lags"}, "the signer signs with nothing, so one server must show it", ""},
 		{"ready", []string{"s1: a server is silent", "mx2 signs with a key of before"},
