@@ -49,3 +49,16 @@ func TestFreshKeyIsLost(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// TestKeyIsLostWhileSetUp: while a domain is set up no drain ends an emergency, so the words for one that waits for a
+// standby's key are not said of its other key.
+func TestKeyIsLostWhileSetUp(t *testing.T) {
+	s := plantest.Bootstrapping()
+	s.Sign("s1", "mx1")
+	plantest.Leak("s1")(s)
+	s.Hold("s2", "", 0)
+	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
+	if f := h.KeyDrift("s2"); f == nil || !strings.HasPrefix(f.Repair, "restore it from a backup of the keystore") {
+		t.Errorf("%+v", f)
+	}
+}
