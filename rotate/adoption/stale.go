@@ -94,6 +94,7 @@ func (p *Adopter) Believed(a rotate.Adoption) rotate.State {
 			continue
 		}
 		switch sel := st.Selectors[s]; {
+		case slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.KeyID == id && r.Leaked }): // noted
 		case p.compromisedKey(s, id): // it is never published again, and is destroyed
 			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: id, Version: p.Seen.Selectors[s].Version,
 				Dropped: true, Leaked: true})

@@ -169,6 +169,10 @@ func TestCompromisedIsNotBelieved(t *testing.T) {
 		if !dropped { // it goes when no signer has it any more
 			t.Errorf("%s: it is not to be destroyed: %v", title, st.Selectors["s1"].Retired)
 		}
+		s.Have = st
+		if again := believed(s, a); len(again.Selectors["s1"].Retired) != 1 || len(again.Selectors["s1"].Tried) > 0 {
+			t.Errorf("%s: once more: %v", title, again.Selectors["s1"])
+		}
 		for _, step := range p.Steps {
 			if step.Selector == "s1" && step.To.KeyID == plantest.Keys()[0].ID() {
 				t.Errorf("%s: %s s1 is planned with the compromised key", title, step.Kind)

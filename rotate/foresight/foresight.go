@@ -25,7 +25,7 @@ type Parts struct {
 	Account any                     // the same of the domain's provider
 	Signers map[string]ports.Signer // of a run, which needs the right to write; nil for who only plans
 
-	Names    ports.Names                   // of a run: whose record each place in DNS holds; nil: nobody is asked
+	Names    ports.Names                   // of a run: whose record each place in DNS holds; nil: it is not asked
 	Switches []preflight.Question          // what has to be so that a switch begins
 	State    []preflight.Question          // what has to be so that a step of any kind is recorded
 	Readers  map[string]ports.SignerReader // of who only plans; asked whether there is room for what is to be written

@@ -45,7 +45,7 @@ func TestOneName(t *testing.T) {
 	}
 	first := append(steps(rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify),
 		rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1"},
-		rotate.Step{Kind: rotate.Publish, Selector: "s2"}) // where nobody knows a place
+		rotate.Step{Kind: rotate.Publish, Selector: "s2"}) // where no place is known
 	after := []rotate.Kind{rotate.Publish}
 	all := []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify, rotate.Activate, rotate.Publish}
 	for _, c := range []struct {

@@ -38,7 +38,7 @@ func TestWhatReceiversKeep(t *testing.T) {
 }
 
 // TestFreshKeyIsLost: a fresh key that no signer has used is made again, also while the other selector's key is
-// compromised: nobody need bring it back.
+// compromised: it need not be brought back.
 func TestFreshKeyIsLost(t *testing.T) {
 	s := plantest.Stored()
 	plantest.Leak("s2")(s)
