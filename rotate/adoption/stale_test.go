@@ -224,3 +224,22 @@ func TestGoodIsBelieved(t *testing.T) {
 		t.Errorf("%v (hint %q)", p.Stop, hint)
 	}
 }
+
+// TestOnlyACompromisedKeyIsNoted: a new domain's stored key is taken up, though a key of before is yet to be destroyed, or
+// this one was given up once without being compromised.
+func TestOnlyACompromisedKeyIsNoted(t *testing.T) {
+	stored := plantest.Keys()[0].ID()
+	a := held(map[string]int{"s2": 3})
+	a.Stored = map[string]string{"s1": stored}
+	for title, r := range map[string]rotate.Retired{
+		"another one, compromised": {KeyID: plantest.Keys()[2].ID(), Version: 1, Leaked: true},
+		"this one, given up":       {KeyID: stored, Version: 1, Dropped: true},
+	} {
+		s := plantest.New()
+		s.Selector("s1").Retired = []rotate.Retired{r}
+		s.Stands("s2", 3)
+		if got := believed(s, a).Selectors["s1"].Tried; !slices.Contains(got, stored) {
+			t.Errorf("%s: it is not taken up: %v", title, got)
+		}
+	}
+}
