@@ -23,6 +23,7 @@ type Counts struct {
 	Person    int                  `json:"need_a_person"`    // see NeedsPerson
 	Unlisted  int                  `json:"unlisted"`         // the configuration lists them no more
 	OnHold    int                  `json:"on_hold"`          // the schedule begins no switch of theirs
+	Unrevoked int                  `json:"unrevoked"`        // a compromised key is not revoked, see Unrevoked
 }
 
 // NewCounts counts the states as they stand at now.
@@ -55,6 +56,9 @@ func (c *Counts) Add(st rotate.State, now time.Time) {
 	}
 	if st.OnHold != nil {
 		c.OnHold++
+	}
+	if len(Unrevoked(st)) > 0 {
+		c.Unrevoked++
 	}
 	if st.Next != nil && Rests(st) == "" && st.Next.At.Before(now.Add(24*time.Hour)) {
 		c.Soon++
@@ -109,6 +113,21 @@ func NeedsPerson(st rotate.State) bool {
 		}
 	}
 	return false
+}
+
+// Graver reports whether a domain is to be named before another one: it needs a person, or a compromised key of it is
+// not revoked, and the other one does not.
+func Graver(st, than rotate.State) bool {
+	rank := func(st rotate.State) int {
+		switch {
+		case NeedsPerson(st):
+			return 2
+		case len(Unrevoked(st)) > 0:
+			return 1
+		}
+		return 0
+	}
+	return rank(st) > rank(than)
 }
 
 // late is how long a daemon or timer may take to come to a domain whose time has come.

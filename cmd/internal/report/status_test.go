@@ -7,6 +7,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,25 @@ func TestUnrevoked(t *testing.T) {
 		st := rotate.State{Domain: "a.example", Failures: c.failures, Selectors: map[string]*rotate.Selector{"s1": {Key: &c.key}}}
 		if got := report.NeedsPerson(st); got != c.want {
 			t.Errorf("%s: it needs a person: %t", title, got)
+		}
+		exposed := strings.HasPrefix(title, "not")
+		if counts := report.NewCounts([]rotate.State{st}, nil, now); exposed != (counts.Unrevoked == 1) {
+			t.Errorf("%s: %+v", title, counts)
+		}
+	}
+}
+
+// TestGraver: a domain that needs a person is named first, then one whose compromised key is not revoked.
+func TestGraver(t *testing.T) {
+	drifts := rotate.State{Drift: []finding.Finding{{Code: codes.RecordVanished}}}
+	waits := rotate.State{Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{Leaked: now, PublishedAt: now}}}}
+	person := rotate.State{Drift: []finding.Finding{{Code: codes.KeyMissing, Asks: true}}}
+	order := []rotate.State{drifts, waits, person}
+	for i, a := range order {
+		for j, b := range order {
+			if got := report.Graver(a, b); got != (i > j) {
+				t.Errorf("%d before %d: %t", i, j, got)
+			}
 		}
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
@@ -169,6 +171,7 @@ func (t Text) summary(c report.Counts) string {
 		paint      func(string) string
 	}{
 		{c.Person, "need a person", "", t.Red},
+		{c.Unrevoked, "compromised", ", not revoked yet", t.Red},
 		{c.Failing, "failing", byCode(c), t.Red},
 		{c.Overdue, "overdue", "; does the daemon or timer run?", t.Red},
 		{c.Drifting, "drifting", "", t.Yellow},
@@ -209,6 +212,7 @@ func Check(c report.Counts, example string) (line string, level int) {
 	}
 	say(c.Person, "need a person", 2)
 	say(c.Overdue, "overdue", 2)
+	say(c.Unrevoked, "with a compromised key that is not revoked", 1)
 	say(c.Failing, "failing", 1)
 	say(c.Drifting, "drifting", 1)
 	line = fmt.Sprintf("dkimbot %s: %s", [...]string{"OK", "WARNING", "CRITICAL"}[level],
@@ -227,11 +231,36 @@ func Why(st rotate.State) string {
 	if f := report.Unpublished(st); f != nil {
 		return f.Message + ", and mail fails until it is back: " + st.LastError
 	}
-	if left := report.Unrevoked(st); len(left) > 0 && st.Failures > 0 {
-		return "the compromised key of " + strings.Join(left, " and ") + " is not revoked yet: " + st.LastError
+	if left := report.Unrevoked(st); len(left) > 0 {
+		return unrevokedWhy(st, left)
 	}
 	if st.Failures > 0 || len(st.Drift) == 0 {
 		return st.LastError
 	}
 	return st.Drift[0].Message
+}
+
+// unrevokedWhy says of the compromised keys at selectors what they wait for, and until when.
+func unrevokedWhy(st rotate.State, selectors []string) string {
+	var keys []string
+	for _, s := range selectors {
+		keys = append(keys, dkim.ShortID(st.Selectors[s].Key.ID)+" at "+s)
+	}
+	says := "the compromised key " + keys[0] + " is not revoked yet"
+	if len(keys) > 1 {
+		says = "the compromised keys " + strings.Join(keys, " and ") + " are not revoked yet"
+	}
+	asks := slices.IndexFunc(st.Drift, func(f finding.Finding) bool { return f.Asks })
+	switch n := st.Next; {
+	case st.Failures > 0:
+		return says + ": " + st.LastError
+	case asks >= 0:
+		return says + ": " + st.Drift[asks].Message
+	case n == nil:
+		return says
+	case n.Action == rotate.Activate && n.Selector != st.Active:
+		return fmt.Sprintf("%s: signers leave it for %s at %s, and it is revoked then", says, n.Selector, calendar.Until(n.At))
+	default:
+		return fmt.Sprintf("%s; next: %s, not before %s", says, Action(*n), calendar.Until(n.At))
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -274,12 +275,49 @@ example.com  phase replacing
 		t.Errorf("a run that failed nowhere, and leaves the compromised key unrevoked: %s", says)
 	}
 	r.State.Failures, r.State.LastError = 1, "publish s1: not permitted"
-	if why := show.Why(r.State); why != "the compromised key of s1 is not revoked yet: publish s1: not permitted" {
+	if why := show.Why(r.State); why != "the compromised key ffeeddccbbaa at s1 is not revoked yet: publish s1: not permitted" {
 		t.Errorf("why: %q", why)
 	}
 	r.State.Drift = []finding.Finding{{Code: codes.RecordVanished, Selector: "s2", Message: "s2 is missing"}}
 	if why := show.Why(r.State); why != "s2 is missing, and mail fails until it is back: publish s1: not permitted" {
 		t.Errorf("why: %q", why)
+	}
+}
+
+// TestUnrevokedWhy: while a compromised key is not revoked, its key, selector and what it waits for are said; a failure
+// or what a person has to do comes before the time.
+func TestUnrevokedWhy(t *testing.T) {
+	leaked := rotate.Selector{Key: &rotate.Key{ID: newID, PublishedAt: now, Leaked: now}}
+	good := rotate.Selector{Key: &rotate.Key{ID: oldID, PublishedAt: now}}
+	flight := &rotate.Next{Action: rotate.Activate, Selector: "s2", At: now.Add(time.Hour)}
+	asks := []finding.Finding{{Code: codes.RecordVanished, Message: "a server lacks s1"},
+		{Code: codes.KeyMissing, Message: "the key of s2 is missing", Asks: true}}
+	const one = "the compromised key ffeeddccbbaa at s1 is not revoked yet"
+	for title, c := range map[string]struct {
+		s2    rotate.Selector
+		next  *rotate.Next
+		drift []finding.Finding
+		want  string
+	}{
+		"a flight": {good, flight, asks[:1], one + ": signers leave it for s2 at " + calendar.Until(flight.At) +
+			", and it is revoked then"},
+		"a replacement": {good, &rotate.Next{Action: codes.ActionReplace, Selector: "s2", At: now}, nil,
+			one + "; next: replace the key of s2, not before " + calendar.Until(now)},
+		"signers stay": {good, &rotate.Next{Action: rotate.Activate, Selector: "s1", At: now}, nil,
+			one + "; next: sign with s1, not before " + calendar.Until(now)},
+		"a person":      {good, flight, asks, one + ": the key of s2 is missing"},
+		"nothing comes": {good, nil, nil, one},
+		"both":          {leaked, nil, nil, "the compromised keys ffeeddccbbaa at s1 and ffeeddccbbaa at s2 are not revoked yet"},
+	} {
+		st := rotate.State{Domain: "example.com", Active: "s1", Next: c.next, Drift: c.drift,
+			Selectors: map[string]*rotate.Selector{"s1": &leaked, "s2": &c.s2}}
+		if got := show.Why(st); got != c.want {
+			t.Errorf("%s: %q, want %q", title, got, c.want)
+		}
+		line, level := show.Check(report.NewCounts([]rotate.State{st}, nil, now), "example.com")
+		if person := len(c.drift) == 2; level == 0 || person != (level == 2) || !strings.Contains(line, "1 with a compromised key") {
+			t.Errorf("%s: %d %s", title, level, line)
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ func (r run) apply(doc planfile.Document, ignore rotate.Ignore, patience engine.
 	if r.cmd.Context().Err() != nil {
 		return r.interrupted(results, "for domains that were not begun, the plan still holds: "+r.SameCommand(nil))
 	}
-	return exit(results, console.Others{})
+	return exit(results, console.Others{}, nil)
 }
 
 // carryOut settles approved tasks, and keeps their results.

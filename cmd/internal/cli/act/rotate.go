@@ -42,7 +42,8 @@ and a fresh one takes its place. Mail in flight that was signed with it fails. T
 the one that signs, unless --selector names another; name both selectors if both keys are
 compromised. 'dkimbot rotate --due' and the daemon retry what can't be done at once. A key
 is revoked as soon as one signer has left it. --revoke-now does not wait for that, and all
-mail fails until a signer is switched.
+mail fails until a signer is switched. The exit code is 1 while a key is not revoked, also
+where that only waits: the output says for what, and until when.
 
 With --replace-standby, the standby gets a fresh key, as soon as no mail can need the present
 one, and no rotation starts. Use it after 'key' was changed in the policy: else the next
@@ -87,6 +88,7 @@ func Rotate(p *console.Program) *cobra.Command {
 					return err
 				}
 			}
+			r.leaves = f.compromised
 			return r.refused(r.settle(chosen, req, f.due, patienceOf(f.wait)))
 		},
 	}

@@ -39,9 +39,10 @@ func patienceOf(wait bool) engine.Patience {
 // run is a command at work on the domains of a configuration.
 type run struct {
 	*console.Program
-	cmd   *cobra.Command
-	cfg   *config.Config
-	looks bool // see job
+	cmd    *cobra.Command
+	cfg    *config.Config
+	looks  bool // see job
+	leaves bool // it reports compromised keys: it is done when they are revoked
 }
 
 // begin loads the configuration and the domains of it that a command is to work on.
@@ -152,7 +153,10 @@ func (r run) end(s console.Session, results []engine.Result, domains []rotate.Do
 	if r.cmd.Context().Err() != nil {
 		return r.interrupted(results, r.afterReport(results))
 	}
-	return exit(results, beside)
+	if r.leaves { // a key that is not revoked yet is not done; its result says so, and until when
+		return exit(results, beside, func(r engine.Result) bool { return len(report.Unrevoked(r.State)) > 0 })
+	}
+	return exit(results, beside, nil)
 }
 
 // inOrder puts results in the order of the domains: they come as they are ready.
@@ -188,11 +192,12 @@ func (r run) closingWords(results []engine.Result, beside console.Others) {
 }
 
 // exit says by the exit code what became of the domains. It counts in what failed before and
-// waits for its next try: as long as a domain fails, every run for all domains ends with the same code.
-func exit(results []engine.Result, beside console.Others) error {
+// waits for its next try: as long as a domain fails, every run for all domains ends with the same code. Of what has not
+// failed, undone says what counts as if it had; nil is nothing.
+func exit(results []engine.Result, beside console.Others, undone func(engine.Result) bool) error {
 	failed, refused := beside.Failing()
 	for _, r := range results {
-		if r.Err != nil {
+		if r.Err != nil || undone != nil && undone(r) {
 			failed++
 			if fault.KindOf(r.Err) == fault.Refused {
 				refused++

@@ -48,9 +48,10 @@ to a file for the node exporter's textfile collector. The daemon serves them, an
 serve.listen.
 
 With --check, prints one line for a monitoring system and exits with 0 when all is well, 1
-for a warning (a domain fails or drifts, and dkimbot retries or repairs it), and 2 when it is
-critical: a domain needs a person, no run came to a domain for two hours after its time, or
-there is no state, or it can't be read.`,
+for a warning (a domain fails or drifts, and dkimbot retries or repairs it; or a compromised
+key is not revoked yet, because something is waited for), and 2 when it is critical: a domain
+needs a person, no run came to a domain for two hours after its time, or there is no state, or
+it can't be read.`,
 		Example: `  dkimbot status
   dkimbot status --domain '*.example.com' --phase draining
   dkimbot status --failing --json
@@ -219,10 +220,10 @@ func (s *status) checked(cfg *config.Config, states, unlisted []rotate.State, er
 		fmt.Fprintln(s.Out, "dkimbot WARNING: no domain is asked about: the configuration lists none, or none of these")
 		return console.Exit(console.ExitError)
 	}
-	now, worst, why := time.Now(), "", ""
+	now, worst, why, gravest := time.Now(), "", "", rotate.State{}
 	for _, st := range states {
-		if report.NeedsAttention(st, now) && (worst == "" || report.NeedsPerson(st)) {
-			worst, why = st.Domain, show.Why(st)
+		if report.NeedsAttention(st, now) && (worst == "" || report.Graver(st, gravest)) {
+			worst, why, gravest = st.Domain, show.Why(st), st
 		}
 	}
 	line, level := show.Check(report.NewCounts(states, unlisted, now), worst)
