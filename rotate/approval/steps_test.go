@@ -167,3 +167,29 @@ func TestFactsOf(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitedForReplacement: an approval waits for the time from which a fresh key may be made where it permits that, and
+// not where the key is made already, or another selector's is meant.
+func TestWaitedForReplacement(t *testing.T) {
+	began := time.Unix(1000, 0)
+	waits := &rotate.Next{Action: codes.ActionReplace, Selector: "s1", At: began.Add(time.Minute)}
+	other, due, rotates := *waits, *waits, *waits
+	other.Selector, due.At, rotates.Action = "s2", began, codes.ActionRotate
+	for name, c := range map[string]struct {
+		done []rotate.Step
+		next *rotate.Next
+		want *rotate.Next
+	}{
+		"a fresh key":           {nil, waits, waits},
+		"it is made":            {[]rotate.Step{generate, store}, waits, nil},
+		"at the other selector": {nil, &other, nil},
+		"its time has come":     {nil, &due, nil},
+		"a rotation":            {nil, &rotates, nil},
+		"nothing":               {nil, nil, nil},
+	} {
+		g := grant([]rotate.Step{generate, store, publish, activate}, c.done...)
+		if got := g.Next(rotate.DomainPlan{Next: c.next}, nil, began, began); got != c.want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -99,6 +99,11 @@ func (g *Grant) Next(p rotate.DomainPlan, err error, began, retry time.Time) *ro
 			return &rotate.Next{Action: rotate.Activate, Selector: s.Selector, At: s.NotBefore, Reason: p.NextReason()}
 		}
 	}
+	// the fresh key to which signers are to leave a compromised one is not planned before its time
+	if n := p.Next; n != nil && n.Action == codes.ActionReplace && n.At.After(began) &&
+		slices.ContainsFunc(g.Left(), func(l rotate.Step) bool { return l.Kind == rotate.StoreKey && l.Selector == n.Selector }) {
+		return n
+	}
 	return nil
 }
 

@@ -55,7 +55,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 		seen = p.see(ctx, want, after)
 	}
 	made := plan.Plan(now, want, req, after, seen)
-	if _, leaked := req.Instruction.(rotate.Compromised); leaked && err == nil {
+	if err == nil && forecast.Open(after, req.Instruction) {
 		made = forecast.Emergency(forecast.Start{Now: now, Want: want, Request: req, Have: after, Seen: seen,
 			Lags: observe.Lags(slices.Collect(maps.Keys(p.Signers)), p.Signers)})
 	}

@@ -1,6 +1,7 @@
 package forecast
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -13,14 +14,22 @@ import (
 // mostRounds bounds how long an emergency is played through: its waits, and what is done after each.
 const mostRounds = 8 * plan.MaxRounds
 
+// Open reports whether a plan of a domain is to be that of Emergency: a key of it is compromised and still there, and
+// nothing else is asked of it than, at most, to report that.
+func Open(st rotate.State, asked rotate.Instruction) bool {
+	_, reports := asked.(rotate.Compromised)
+	return reports || asked == nil && st.Released == nil && anyLeaked(st)
+}
+
 // Emergency plans all that follows from a report of compromised keys, up to the fresh
-// keys in their place: a plan holds only what can be reported now, and what becomes of
-// signers, records and keys afterwards is what a person wants to see beforehand. It
-// is pure; each step is at the earliest time at which it can be done.
+// keys in their place: a plan holds only what can be done now, and what becomes of
+// signers, records and keys afterwards is what a person wants to see beforehand, also
+// who reviews a plan that is saved meanwhile. It is pure; each step is at the earliest
+// time at which it can be done.
 func Emergency(start Start) rotate.DomainPlan {
 	made := plan.Plan(start.Now, start.Want, start.Request, start.Have, start.Seen)
 	f := start.forecast()
-	made.Steps, made.Next = nil, nil
+	made.Steps = nil
 	for rounds := 0; ; rounds++ {
 		f.st.Heed(f.want, f.seen, f.lags, f.now)
 		p := plan.Plan(f.now, f.want, f.req, f.st, f.seen)
@@ -34,9 +43,10 @@ func Emergency(start Start) rotate.DomainPlan {
 			}
 			return made
 		case len(steps) == 0 && (!anyLeaked(f.st) || !waits), rounds == mostRounds:
-			made.Next = p.Next
+			made.Next = cmp.Or(made.Next, p.Next)
 			return made
 		case len(steps) == 0:
+			made.Next = cmp.Or(made.Next, p.Next) // the first wait
 			f.now = at
 			f.st.Failed = rotate.Failure{} // at rest, as in Of
 		}

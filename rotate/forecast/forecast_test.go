@@ -82,3 +82,28 @@ func TestRevokedIsOurs(t *testing.T) {
 		t.Errorf("stopped by %v; %s; warnings %q", made.Stop, got, finding.Texts(made.Warnings))
 	}
 }
+
+// TestOpen: an emergency is open while a compromised key is there, or one is reported now. What else is asked of the
+// domain, or that it was released, is planned as it is.
+func TestOpen(t *testing.T) {
+	released := func(s *plantest.Scene) { s.Have.Released = &rotate.ReleaseState{} }
+	for title, c := range map[string]struct {
+		changes []func(*plantest.Scene)
+		asked   rotate.Instruction
+		want    bool
+	}{
+		"all is well":             {nil, nil, false},
+		"a report":                {nil, rotate.Compromised{}, true},
+		"a compromised key":       {[]func(*plantest.Scene){plantest.Leak("s2")}, nil, true},
+		"a rollback is asked for": {[]func(*plantest.Scene){plantest.Leak("s2")}, rotate.Rollback{}, false},
+		"it was released":         {[]func(*plantest.Scene){plantest.Leak("s2"), released}, nil, false},
+	} {
+		s := plantest.Ready()
+		for _, change := range c.changes {
+			change(s)
+		}
+		if got := forecast.Open(s.Have, c.asked); got != c.want {
+			t.Errorf("%s: %t", title, got)
+		}
+	}
+}
