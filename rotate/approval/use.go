@@ -73,18 +73,20 @@ func (g *Grant) open(s rotate.Step) bool {
 // again reports whether a step that was done may be done once more: looking always,
 // and what the next step was to make sure of until that has succeeded.
 func (g *Grant) again(s rotate.Step) bool {
-	pending := func(kind rotate.Kind) bool {
-		return slices.ContainsFunc(g.Left(), func(l rotate.Step) bool { return l.Kind == kind && l.Selector == s.Selector })
-	}
 	switch s.Kind {
 	case rotate.Verify:
 		return true
 	case rotate.Generate:
-		return pending(rotate.StoreKey)
+		return g.pending(rotate.StoreKey, s.Selector)
 	case rotate.Publish:
-		return pending(rotate.Verify)
+		return g.pending(rotate.Verify, s.Selector)
 	}
 	return false
+}
+
+// pending reports whether a step of a kind at a selector is still to be done.
+func (g *Grant) pending(kind rotate.Kind, selector string) bool {
+	return slices.ContainsFunc(g.Left(), func(l rotate.Step) bool { return l.Kind == kind && l.Selector == selector })
 }
 
 // Next returns what is waited for after a round that began at began: an approved step of its plan, whose
@@ -101,7 +103,7 @@ func (g *Grant) Next(p rotate.DomainPlan, err error, began, retry time.Time) *ro
 	}
 	// the fresh key to which signers are to leave a compromised one is not planned before its time
 	if n := p.Next; n != nil && n.Action == codes.ActionReplace && n.At.After(began) &&
-		slices.ContainsFunc(g.Left(), func(l rotate.Step) bool { return l.Kind == rotate.StoreKey && l.Selector == n.Selector }) {
+		g.pending(rotate.StoreKey, n.Selector) {
 		return n
 	}
 	return nil
