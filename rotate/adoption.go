@@ -16,16 +16,16 @@ type Adoption struct {
 	// than what is there, and is given up for what DNS and the keystore hold.
 	FromKeystore bool
 	// Stored has, by selector, the newest key in the keystore where DNS does not show
-	// that: it was stored and never published.
+	// that: it was never published, or its record is gone.
 	Stored map[string]string
 }
 
 // Restarted returns the state of a domain of which nothing is believed but what was
-// its own once: records of those keys are still ours, and receivers may remember them.
+// its own once: records of those keys are still ours, and receivers may remember them. What a person asked for stays.
 func (st State) Restarted() State {
 	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{},
 		Signers: map[string]Confirmed{},
-		Former:  st.Former, Config: st.Config, Drift: st.Drift, Earlier: st.Earlier}
+		Former:  st.Former, Config: st.Config, Drift: st.Drift, Earlier: st.Earlier, OnHold: st.OnHold}
 	for name, sel := range st.Selectors {
 		fresh.Selectors[name] = sel.remembered(sel.keys())
 	}

@@ -87,8 +87,11 @@ func (p *Adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
 		record = dkim.NewRecord(k.Key.Public(), p.Want.Policy.Note).String()
 	}
 	why := "this key is in use: it is kept, and continues to be used"
-	if k.Selector != signs {
+	switch {
+	case k.Selector != signs:
 		why = "this key is public: it is kept, and becomes the standby"
+	case p.Have.Leaked(p.Want.Policy.Other(k.Selector)):
+		why = "this key is public: it is kept, and signers leave the compromised one for it"
 	}
 	return rotate.Step{Kind: rotate.Adopt, Selector: k.Selector, Target: "keystore, " + k.Name.String(),
 		Reason: rotate.Reason{Code: codes.Adopt, Message: why +
@@ -130,6 +133,11 @@ func (p *Adopter) usedBy(selector, keyID string) (signers []string) {
 
 // signs returns the selector whose key continues to sign, "" when that is not clear.
 func (p *Adopter) signs(a rotate.Adoption) string {
+	for _, k := range a.Keys {
+		if key := p.Have.Selector(k.Selector).Key; key != nil && key.ID == k.Key.ID() && p.Have.Leaked(k.Selector) {
+			return p.Want.Policy.Other(k.Selector) // signers leave the compromised one
+		}
+	}
 	if a.Active != "" {
 		return a.Active
 	}

@@ -1,6 +1,7 @@
 package adoption_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,7 +15,8 @@ import (
 )
 
 // TestBelievedOfALostState: what an adoption from the keystore believes of a domain of which nothing is known: what
-// was stored and never published is known from then on, and a name at which DNS shows no key of ours settles as if
+// was stored and is not public is published where a signer may use it, else another is made for it, since it may have been
+// revoked; and a name at which DNS shows no key of ours settles as if
 // another key had stood there (I2), but for the one that signs.
 func TestBelievedOfALostState(t *testing.T) {
 	id := func(n int) string { return plantest.Keys()[n].ID() }
@@ -43,19 +45,23 @@ func TestBelievedOfALostState(t *testing.T) {
 			"new s2:preceded"},
 		"both shown": {map[string]int{"s1": 0, "s2": 1}, nil, "", nil, "new"},
 		"one shown, one stored": {map[string]int{"s1": 0}, map[string]int{"s2": 1}, "", uses("s1", 0, "mx1", "mx2"),
-			"new s1: s2:preceded,tried"},
+			"new s1: s2:preceded,dropped"},
+		"one shown, one stored, one signer is silent": {map[string]int{"s1": 0}, map[string]int{"s2": 1}, "", func(s *scene) {
+			s.Drift("s1", id(0), "mx1")
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: errors.New("no answer")}
+		}, "new s1: s2:preceded,tried"},
 		"one shown, one stored and used": {map[string]int{"s1": 0}, map[string]int{"s2": 1}, "", uses("s2", 1, "mx1"),
 			"new s1: s2:tried"},
-		"only stored":              {nil, map[string]int{"s2": 1}, "", nil, "bootstrapping to s1 s1: s2:preceded,tried"},
-		"only stored, one to sign": {nil, map[string]int{"s2": 1}, "s2", nil, "bootstrapping to s2 s1:preceded s2:tried"},
+		"only stored":              {nil, map[string]int{"s2": 1}, "", nil, "bootstrapping to s1 s1: s2:preceded,dropped"},
+		"only stored, one to sign": {nil, map[string]int{"s2": 1}, "s2", nil, "bootstrapping to s2 s1:preceded s2:dropped"},
 		"only stored, all use it": {nil, map[string]int{"s2": 1}, "", uses("s2", 1, "mx1", "mx2"),
 			"bootstrapping to s2 s1:preceded s2:tried"},
 		"only stored, one uses it": {nil, map[string]int{"s2": 1}, "", uses("s2", 1, "mx1"),
 			"bootstrapping to s1 s1:preceded s2:tried"},
 		"only stored, all use another": {nil, map[string]int{"s2": 1}, "", uses("s2", 3, "mx1", "mx2"),
-			"bootstrapping to s1 s1:preceded s2:preceded,tried"},
+			"bootstrapping to s1 s1:preceded s2:preceded,dropped"},
 		"only stored, nothing signs": {nil, map[string]int{"s2": 1}, "", noSigners,
-			"bootstrapping to s1 s1: s2:preceded,tried"},
+			"bootstrapping to s1 s1: s2:preceded,dropped"},
 		"stored, and known before": {map[string]int{"s1": 0}, map[string]int{"s2": 1}, "", func(s *scene) {
 			s.Have.Selectors = map[string]*rotate.Selector{"s2": {Tried: []string{id(1)}, PrecededTTL: 9 * time.Hour}}
 		}, "new s1: s2:preceded9h0m0s,tried"},
@@ -89,6 +95,11 @@ func brief(st rotate.State) string {
 		}
 		if len(sel.Tried) > 0 {
 			has = append(has, "tried"+strings.Repeat(" twice", len(sel.Tried)-1))
+		}
+		for _, r := range sel.Retired {
+			if has = append(has, "dropped"); !r.Dropped || r.Leaked {
+				has = append(has, fmt.Sprintf("%+v", r))
+			}
 		}
 		out += fmt.Sprintf(" %s:%s", name, strings.Join(has, ","))
 	}

@@ -25,7 +25,7 @@ func (v *Adopter) overtaken() bool {
 }
 
 // unbelievable says why the state is not given up for what the keystore holds: the keystore is older than
-// DNS, or holds keys that were replaced or compromised. It returns nil when the keystore can be believed.
+// DNS, or holds keys that were replaced. It returns nil when the keystore can be believed.
 func (p *Adopter) unbelievable(a rotate.Adoption) error {
 	if !a.FromKeystore || p.Have.Phase == rotate.New || p.Have.Released != nil || !p.overtaken() && !p.outdated() {
 		return nil
@@ -38,15 +38,9 @@ func (p *Adopter) unbelievable(a rotate.Adoption) error {
 				given = k.Key.ID()
 			}
 		}
-		switch {
-		case given != "" && sel.ReplacedBefore(given):
+		if given != "" && sel.ReplacedBefore(given) {
 			return fault.Refuse(codes.ReplacedKey,
 				fmt.Sprintf("adopt %s: key %s was replaced there", p.Name(s), dkim.ShortID(given)), p.NewerKeystore())
-		case sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero():
-			return fault.Refuse(codes.ReplacedKey,
-				fmt.Sprintf("adopt %s: key %s was reported as compromised", p.Name(s), dkim.ShortID(given)),
-				"revoke it, and adopt then what is left: 'dkimbot rotate --domain "+p.Want.Name+" --compromised --selector "+s+
-					" --revoke-now'")
 		}
 		for _, v := range p.Seen.Selectors[s].Sight.Values {
 			if id := dkim.RecordKeyID(v); id != "" && id != given {
@@ -85,6 +79,14 @@ func (p *Adopter) Believed(a rotate.Adoption) rotate.State {
 		st.Target = cmp.Or(a.Active, p.storedInUse(a), p.Want.Policy.Selectors[0])
 	}
 	p.forgotten(&st, a)
+	p.knowsStored(&st, a)
+	p.stillCompromised(&st, a)
+	return st
+}
+
+// knowsStored notes the stored keys that DNS does not show. One that a signer may use is taken up, so that it is
+// published. Any other is destroyed, and a fresh one is made: it may be one that was revoked before the state was lost.
+func (p *Adopter) knowsStored(st *rotate.State, a rotate.Adoption) {
 	for _, s := range p.Want.Policy.Selectors {
 		if st.Selectors[s] == nil && len(a.Stored) > 0 {
 			st.Selectors[s] = &rotate.Selector{}
@@ -93,16 +95,39 @@ func (p *Adopter) Believed(a rotate.Adoption) rotate.State {
 		if id == "" {
 			continue
 		}
-		switch sel := st.Selectors[s]; {
-		case slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.KeyID == id && r.Leaked }): // noted
-		case p.compromisedKey(s, id): // it is never published again, and is destroyed
-			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: id, Version: p.Seen.Selectors[s].Version,
-				Dropped: true, Leaked: true})
-		case !slices.Contains(sel.Tried, id):
+		noted := func(r rotate.Retired) bool { return r.KeyID == id && (r.Leaked || r.Dropped) }
+		switch sel, compromised := st.Selectors[s], p.compromisedKey(s, id); {
+		case !compromised && slices.Contains(sel.Tried, id):
+		case !compromised && !p.unused(s, id):
 			sel.Tried = append(sel.Tried, id)
+		case !slices.ContainsFunc(sel.Retired, noted):
+			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: id, Version: p.Seen.Selectors[s].Version,
+				Dropped: true, Leaked: compromised})
 		}
 	}
-	return st
+}
+
+// stillCompromised keeps the report of a compromised key where an older state that is given up knows of it, and DNS
+// shows that key: it is dkimbot's as before, signers leave it for the other selector's, and it is revoked.
+func (p *Adopter) stillCompromised(st *rotate.State, a rotate.Adoption) {
+	for _, k := range a.Keys {
+		s, id := k.Selector, k.Key.ID()
+		if known := p.Have.Selector(s).Key; known == nil || known.ID != id || known.Leaked.IsZero() {
+			continue
+		}
+		key := *p.Have.Selector(s).Key
+		key.Version = p.Seen.Selectors[s].Version
+		sel := st.Selectors[s]
+		sel.Key, sel.Past = &key, slices.DeleteFunc(sel.Past, func(past string) bool { return past == id })
+		st.Enter(rotate.Bootstrapping)
+		st.Target = p.Want.Policy.Other(s)
+	}
+}
+
+// unused reports whether every signer says that it signs with another key than a stored one, or with none.
+func (p *Adopter) unused(s, id string) bool {
+	silent := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].Err != nil })
+	return !silent && len(p.usedBy(s, id)) == 0
 }
 
 // compromisedKey reports whether the state says, old as it is, that a key of a selector was reported as compromised.

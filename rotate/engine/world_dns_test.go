@@ -156,8 +156,9 @@ func (w *world) checkUse(h *host, u *use) {
 			case c.fault && u.urgent: // nor while it flees from a compromised key and can't ask DNS
 			case c.fault && c.value != "" && !from.Before(w.firstUse(u)):
 				// the key was in use already: a signer that comes back to it need not wait for days
-			case c.fault && !to.After(u.from) && w.joined(h, u):
-				// it did not sign, and others sign with the key: waiting would only send more mail without a signature
+			case c.fault && w.joined(h, u):
+				// it did not sign, and others sign with the key: waiting would only send more mail without a signature,
+				// also for a server that lags
 			case u.stray && from.Before(u.from): // the use is not dkimbot's doing
 			default:
 				w.Errorf("I2: %s signs with %s from %s to %s; server %d shows %q from %s to %s, and receivers remember that for %s",

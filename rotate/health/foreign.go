@@ -86,7 +86,7 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 	key, left := selectorOf(j.Have, s).Key, j.Have.Selectors[s] == nil && j.Have.Earlier[s] != nil
 	switch fresh := !left && j.Have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
 	case revoked && !left && (fresh || j.Have.Phase == rotate.New):
-		return finding.RevokedByOthers(j.Name(s).String(), dkim.ShortID(j.Seen.Selectors[s].KeyID))
+		return finding.RevokedByOthers(j.Name(s).String(), dkim.ShortID(j.Seen.Selectors[s].KeyID), j.AnySilent())
 	case fresh && key == nil:
 		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; "+
 			"if nothing signs with it, remove it, "+
