@@ -54,6 +54,9 @@ func TestForsaken(t *testing.T) {
 			t.Errorf("held %t: %v, phase %s", held, res.Err, res.State.Phase)
 		}
 		w.signsWith(d, "s2")
+		if began := w.events(d, rotate.Drain); len(began) != 1 || began[0].Code != codes.RecordForeign {
+			t.Errorf("held %t: nothing of s1's stays published, and the history says: %+v", held, began)
+		}
 		d.Policy.Selectors = [2]string{"s1", "s2"}
 		w.pass(30 * day)
 		if res = w.order(d, nil); fault.CodeOf(res.Err) != codes.ForeignRecord || res.State.Phase != rotate.Draining ||

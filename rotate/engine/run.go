@@ -390,9 +390,9 @@ func (r *run) drainBegun() []rotate.Event {
 	if r.st.Phase != rotate.Draining || r.st.Leaked(r.st.Draining) {
 		return nil
 	}
-	until := calendar.Until(r.st.SwitchedAt.Add(r.st.Selector(r.st.Draining).DrainUnder(r.want.Policy)))
-	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, codes.OutcomeDone,
-		"begun; until "+until)}
+	event := r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, codes.OutcomeDone, "")
+	event.Code, event.Message = wayout.DrainBegun(r.judge(), r.st.Draining)
+	return []rotate.Event{event}
 }
 
 func (r *run) event(s rotate.Step, outcome codes.Outcome, message string) rotate.Event {

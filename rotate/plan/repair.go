@@ -202,12 +202,15 @@ func (p *planner) shelter() {
 	}
 	for _, signer := range p.Want.Signers {
 		unread := p.Seen.Selectors[active].KeyErr != nil && !p.ComesAlone(signer, active)
-		signs := p.Have.MayUse(p.Seen.Signers[signer]) && !failsAtTarget(&p.draft, signer)
-		if signs || unread || p.OutOfKeystore(signer, active) {
+		fails, says := failsAtTarget(&p.draft, signer), "it signs with no key of dkimbot's"
+		if p.Have.MayUse(p.Seen.Signers[signer]) && !fails || unread || p.OutOfKeystore(signer, active) {
 			continue
 		}
+		if fails {
+			says = "mail that it signs with " + p.Have.Target + " fails, because DNS shows another record there"
+		}
 		p.bring(rotate.Signing, signer, active, p.Known(active),
-			p.driftReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
+			p.driftReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: says}))
 		p.sheltered[signer] = true
 	}
 }

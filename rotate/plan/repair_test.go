@@ -16,14 +16,20 @@ import (
 
 // isGiven returns when a plan gives a signer a selector's key, and whether it does.
 func isGiven(s *scene, selector, signer string) (time.Time, bool) {
+	step, given := isGivenBy(s, selector, signer)
+	return step.NotBefore, given
+}
+
+// isGivenBy returns the step that does so.
+func isGivenBy(s *scene, selector, signer string) (rotate.Step, bool) {
 	p := s.Plan()
 	i := slices.IndexFunc(p.Steps, func(step rotate.Step) bool {
 		return step.Kind == rotate.Activate && step.Selector == selector && step.Signer == signer
 	})
 	if i < 0 {
-		return time.Time{}, false
+		return rotate.Step{}, false
 	}
-	return p.Steps[i].NotBefore, true
+	return p.Steps[i], true
 }
 
 // verified makes a selector's record one that was seen first a while before now.
@@ -64,6 +70,25 @@ func TestSheltered(t *testing.T) {
 		}
 		if _, given := isGiven(s, "s1", "mx2"); given != c.given {
 			t.Errorf("%s: it is given the active key: %t; %s", name, given, plantest.Steps(s.Plan(), s.Now))
+		}
+	}
+}
+
+// TestWhySheltered: a signer that has switched goes back because DNS shows another record there, and not because its key
+// was none of dkimbot's; one that signs with nothing says that.
+func TestWhySheltered(t *testing.T) {
+	foreign := func(s *scene) { s.Show("s2", plantest.ForeignRecord) }
+	for says, c := range map[string]struct {
+		signer string
+		change func(*scene)
+	}{
+		"mail that it signs with s2 fails, because DNS shows another record there": {"mx1", foreign},
+		"does not sign": {"mx2", func(s *scene) { foreign(s); s.Drift("", "", "mx2"); s.Unsure("mx2") }},
+	} {
+		s := plantest.Switching()
+		c.change(s)
+		if step, given := isGivenBy(s, "s1", c.signer); !given || !strings.Contains(step.Reason.Message, says) {
+			t.Errorf("%s: %t, %q; want %q", c.signer, given, step.Reason.Message, says)
 		}
 	}
 }

@@ -151,7 +151,7 @@ func did(e rotate.Event) string {
 	case rotate.Activate:
 		return fmt.Sprintf("%s: signer %s signs with it now (%s)", e.Selector, e.Signer, key)
 	case rotate.Drain:
-		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
+		return e.Selector + ": its drain began; " + drains(e.Code)
 	case rotate.Destroy:
 		if e.Code == codes.GoneAlready {
 			return fmt.Sprintf("%s: the old %s was missing from the keystore already", e.Selector, key)
@@ -171,4 +171,16 @@ func did(e rotate.Event) string {
 		return e.Message + "; it can't be applied again"
 	}
 	return strings.TrimSpace(string(e.Kind) + " " + e.Selector)
+}
+
+// drains says whether mail in flight verifies while a selector drains; found is what DNS shows there instead of its
+// record, "" for nothing else.
+func drains(found codes.Code) string {
+	switch found {
+	case codes.RecordForeign:
+		return "a record that is not its own stands in its place: mail in flight that was signed with it fails"
+	case codes.RecordVanished:
+		return "its record is missing from DNS: mail in flight that was signed with it fails until it is back"
+	}
+	return "it stays published"
 }

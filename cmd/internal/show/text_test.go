@@ -284,6 +284,20 @@ example.com  phase replacing
 	}
 }
 
+// TestDrainBegan: what drains stays published, unless DNS does not show it.
+func TestDrainBegan(t *testing.T) {
+	for code, want := range map[codes.Code]string{
+		"":                   "it stays published",
+		codes.RecordForeign:  "a record that is not its own stands in its place: mail in flight that was signed with it fails",
+		codes.RecordVanished: "its record is missing from DNS: mail in flight that was signed with it fails until it is back",
+	} {
+		r := engine.Result{Domain: "example.com", Done: []rotate.Event{{Kind: rotate.Drain, Selector: "s1", Code: code}}}
+		if got := written(func(x show.Text) { x.Result(r) }); !strings.Contains(got, "done s1: its drain began; "+want+"\n") {
+			t.Errorf("%s: %s", code, got)
+		}
+	}
+}
+
 // TestUnrevokedWhy: while a compromised key is not revoked, its key, selector and what it waits for are said; a failure
 // or what a person has to do comes before the time.
 func TestUnrevokedWhy(t *testing.T) {
