@@ -8,15 +8,15 @@ import (
 )
 
 // Lost says that signers of a domain sign with a selector by which no mail verifies: somebody has put another record in
-// the place of dkimbot's, or led its name to another domain's record. all: these are all signers.
-func Lost(domain, selector string, signers []string, all, led bool, repair string, asks bool) *Finding {
+// the place of dkimbot's, or led its name to another one, which led says, "" for none. all: these are all signers.
+func Lost(domain, selector string, signers []string, all bool, led, repair string, asks bool) *Finding {
 	who, where := fmt.Sprintf("mail of %s through %s", domain, strings.Join(signers, ", ")),
 		"where DNS shows no record of dkimbot's that verifiers accept"
 	if all {
 		who = "all mail of " + domain
 	}
-	if led {
-		where = "whose name leads to another domain's record"
+	if led != "" {
+		where = "whose name leads to " + led
 	}
 	return &Finding{Code: codes.MailFails, Selector: selector, Repair: repair, Asks: asks,
 		Message: fmt.Sprintf("%s fails now: it is signed with %s, %s", who, selector, where)}

@@ -65,3 +65,10 @@ func Contested(times int) string {
 	return fmt.Sprintf("; another program has changed it %d times in a row after it had confirmed: find that program, "+
 		"such as a second dkimbot with a state of its own, or configuration management", times)
 }
+
+// SignedWithOthers says what to do about a record that dkimbot did not make, where a signer signs with its key.
+func SignedWithOthers(signer, domain string) string {
+	return fmt.Sprintf("leave it there: signer %s signs with its key, and mail needs it. Another dkimbot, or a person, "+
+		"also switches that signer. Stop that; or, if the other one shall manage %s, take it out of this configuration. "+
+		"To manage it here, copy the other one's state (dkimbot backup, restore) and keys to this host", signer, domain)
+}

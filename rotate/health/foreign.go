@@ -58,6 +58,14 @@ func (v *view) Taken(s string) error {
 	return nil
 }
 
+// Twin returns the refusal of a selector whose name shows the other one's record, because both lead to one place.
+func (v *view) Twin(s string) error {
+	if other := v.Want.Policy.Other(s); v.Standing(s) == Foreign && v.Standing(other) == Current {
+		return shown.Twin(v.Seen, v.Name(s), v.Name(other))
+	}
+	return nil
+}
+
 // ForeignRecord returns the refusal for a record at a selector that dkimbot did not make.
 func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	if j.Stale(s) {
@@ -65,6 +73,9 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	}
 	if differs := j.otherTags(s); differs != "" {
 		return finding.WithThing(RecordAt(s), useless(j, s, differs, sight))
+	}
+	if err := j.Twin(s); err != nil {
+		return finding.WithThing(RecordAt(s), err)
 	}
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.Name(s), dkim.Brief(sight.Values))
 	still := exposedAt(j, s)
@@ -87,27 +98,15 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 	switch fresh := !left && j.Have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
 	case revoked && !left && (fresh || j.Have.Phase == rotate.New):
 		return finding.RevokedByOthers(j.Name(s).String(), dkim.ShortID(j.Seen.Selectors[s].KeyID), j.AnySilent())
-	case fresh && key == nil:
-		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; "+
-			"if nothing signs with it, remove it, "+
-			"and dkimbot publishes its own; dkimbot never changes a record that is not its own", j.Want.Name, s)
-	case fresh:
-		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; " +
-			"dkimbot never changes a record that is not its own"
-	case j.Have.Phase == rotate.New && !left:
-		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; "+
-			"if nothing signs with it, remove it; "+
-			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own",
-			j.Want.Name, s)
+	case fresh || j.Have.Phase == rotate.New && !left:
+		return finding.ForeignFirst(j.Want.Name, s, fresh, key != nil)
 	case revoked && !j.Have.Leaked(s):
 		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " +
 			j.Want.Name + " --compromised --selector " + s +
 			"'. A state database that was restored from an older copy does not know of a revocation"
 	}
 	if name := j.signsBy(s); name != "" {
-		return fmt.Sprintf("leave it there: signer %s signs with its key, and mail needs it. Another dkimbot, or a person, "+
-			"also switches that signer. Stop that; or, if the other one shall manage %s, take it out of this configuration. "+
-			"To manage it here, copy the other one's state (dkimbot backup, restore) and keys to this host", name, j.Want.Name)
+		return finding.SignedWithOthers(name, j.Want.Name)
 	}
 	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
 		j.onceAlone(s)) + orLeave(j, s, fails(j, s))

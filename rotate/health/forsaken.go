@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // Somebody else, such as a DNS panel, may put a record in the place of dkimbot's at a selector that signers use.
@@ -151,7 +152,7 @@ func (h *Check) mailLost(s string) *finding.Finding {
 		return nil
 	}
 	repair, asks := h.sheltered(s)
-	return finding.Lost(h.Want.Name, s, on, len(on) == len(h.Want.Signers), h.Taken(s) != nil, repair, asks)
+	return finding.Lost(h.Want.Name, s, on, len(on) == len(h.Want.Signers), shown.LedTo(h.Seen, h.Name(s)), repair, asks)
 }
 
 // sheltered says what becomes of signers whose selector holds a record of somebody else's.

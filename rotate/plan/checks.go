@@ -72,11 +72,13 @@ func (p *planner) sensible() bool {
 }
 
 // ownNames refuses two selectors whose names lead to one record, by a wildcard or
-// twin CNAMEs: publishing for one would overwrite the other (I2, I3).
+// twin CNAMEs: publishing for one would overwrite the other (I2, I3). Where it is known whose that record is, the other
+// selector is refused alone, as one that leads to another domain's.
 func (p *planner) ownNames() {
 	first, second := p.Want.Policy.Selectors[0], p.Want.Policy.Selectors[1]
 	owner := p.Seen.Selectors[first].Sight.Owner
-	if owner != "" && owner == p.Seen.Selectors[second].Sight.Owner {
+	whose := p.Taken(first) != nil || p.Taken(second) != nil || p.Twin(first) != nil || p.Twin(second) != nil
+	if owner != "" && owner == p.Seen.Selectors[second].Sight.Owner && !whose {
 		err := fault.Refuse(codes.SharedName,
 			fmt.Sprintf("%s and %s both lead to %s, which can hold only one key record", p.Name(first), p.Name(second), owner),
 			"give each selector a name or a CNAME target of its own")

@@ -51,6 +51,13 @@ func TestSwitchHeals(t *testing.T) {
 		s.Seen.Selectors["s1"] = seen
 	}
 	led := func(s *scene) { s.Show("s1", plantest.Record(strange)); taken(s) }
+	twin := func(s *scene) { // by a CNAME to a place that is nobody's as far as is known
+		s.Show("s1", s.Have.Selectors["s2"].Key.Record)
+		for name, seen := range s.Seen.Selectors {
+			seen.Sight.Owner = "keys.example.net"
+			s.Seen.Selectors[name] = seen
+		}
+	}
 	type is = []func(*scene)
 	for _, c := range []struct {
 		name    string
@@ -85,6 +92,7 @@ func TestSwitchHeals(t *testing.T) {
 		{"another domain's record", is{led}, all, codes.SharedName},
 		{"another domain's record, a host rebuilt", is{led, rebuilt}, all, codes.SharedName},
 		{"another domain's record, on some servers", is{led, func(s *scene) { s.Lag("s1") }}, none, codes.SharedName},
+		{"the other selector's record", is{twin}, all, codes.SharedName},
 		{"a state that is older than the world, asked", is{stale, asked}, none, codes.StaleState},
 	} {
 		s := plantest.Ready()

@@ -8,9 +8,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
-// A CNAME may lead two selectors of different domains to one name, which can hold the
+// A CNAME may lead two selectors, mostly of different domains, to one name, which can hold the
 // record of one. Each domain knows its own keys only, so it is remembered over all domains
 // whose record a name holds.
 
@@ -31,7 +32,7 @@ type Names interface {
 	Claim(ctx context.Context, owner string, name dkim.Name) (holder dkim.Name, err error)
 }
 
-// Unshared looks with look, and refuses a name that holds the record of another domain (I2, I3).
+// Unshared looks with look, and refuses a name that holds the record of another selector (I2, I3).
 func Unshared(look Looker, names NameReader) Looker { return unshared{look, names} }
 
 type unshared struct {
@@ -65,10 +66,13 @@ func ClaimName(ctx context.Context, names Names, owner string, name dkim.Name) e
 	return Shared(owner, name, holder)
 }
 
-// Shared refuses when another domain's selector holds owner.
+// Shared refuses when another selector holds owner, of whatever domain.
 func Shared(owner string, name, holder dkim.Name) error {
-	if holder == (dkim.Name{}) || holder.Domain == name.Domain {
-		return nil // a domain's own two selectors are compared where both are seen
+	switch {
+	case holder == (dkim.Name{}) || holder == name:
+		return nil
+	case holder.Domain == name.Domain:
+		return finding.Twin(name, holder, owner)
 	}
 	return fault.Refuse(codes.SharedName,
 		fmt.Sprintf("%s and %s both lead to %s, which can hold one key record only, that of %s", name, holder, owner,

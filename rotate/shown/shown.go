@@ -7,7 +7,10 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Still names the servers that show a key although others don't, "" for none.
@@ -126,4 +129,41 @@ func DismissedUse(o rotate.Observation, s string) bool {
 		}
 	}
 	return false
+}
+
+// LedTo says whose record a selector's name leads to, which was refused for that; "" for any other.
+func LedTo(o rotate.Observation, name dkim.Name) string {
+	seen := o.Selectors[name.Selector]
+	if fault.CodeOf(seen.SightErr) != codes.SharedName {
+		return ""
+	}
+	if other := twin(o, name); other != "" {
+		return "the record of " + other
+	}
+	return "another domain's record"
+}
+
+// Twin refuses a selector's name that shows the record of the domain's other one, because both lead to one place; nil
+// for any other.
+func Twin(o rotate.Observation, name, other dkim.Name) error {
+	here, there := o.Selectors[name.Selector].Sight, o.Selectors[other.Selector].Sight
+	if here.Owner == "" || here.Owner != there.Owner || !slices.Equal(here.Values, there.Values) {
+		return nil
+	}
+	return finding.Twin(name, other, here.Owner)
+}
+
+// twin returns the domain's other selector whose name leads to where that of a selector does, or which is there itself.
+func twin(o rotate.Observation, name dkim.Name) string {
+	owner := o.Selectors[name.Selector].Sight.Owner
+	for other, seen := range o.Selectors {
+		if other != name.Selector && owner != "" && seen.Sight.Owner == owner {
+			return other
+		}
+	}
+	other, own := strings.CutSuffix(owner, "._domainkey."+name.Domain)
+	if !own || other == name.Selector {
+		return ""
+	}
+	return other
 }

@@ -3,12 +3,15 @@ package shown_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
@@ -118,5 +121,37 @@ func TestNoneLoses(t *testing.T) {
 	}
 	if still := shown.Still(sight, nil); still != "" {
 		t.Errorf("of no key: %q", still)
+	}
+}
+
+// TestLedTo: true words: a name that was refused leads to the domain's other selector where both are at one place, or
+// where it is at that one's own name; else to another domain's record. One that was not refused leads nowhere else.
+func TestLedTo(t *testing.T) {
+	name, other := dkim.Name{Domain: "a.test", Selector: "s1"}, dkim.Name{Domain: "a.test", Selector: "s2"}
+	taken := fault.Refuse(codes.SharedName, "both lead to one name", "")
+	at := func(owner string, err error, values ...string) rotate.SelectorSeen {
+		return rotate.SelectorSeen{Sight: rotate.Sight{Owner: owner, Values: values}, SightErr: err}
+	}
+	for _, c := range []struct {
+		s1, s2 rotate.SelectorSeen
+		led    string
+		twin   bool
+	}{
+		{at("s2._domainkey.a.test", taken), at("s2._domainkey.a.test", nil), "the record of s2", true},
+		{at("k.test", taken), at("k.test", nil), "the record of s2", true},
+		{at("k.test", nil, "a"), at("k.test", nil, "a"), "", true},
+		{at("k.test", nil, "a"), at("k.test", nil, "b"), "", false}, // it changed meanwhile
+		{at("mail._domainkey.a.test", taken), at("s2._domainkey.a.test", nil), "the record of mail", false},
+		{at("s1._domainkey.b.test", taken), at("s2._domainkey.a.test", nil), "another domain's record", false},
+		{at("s1._domainkey.a.test", taken), at("s2._domainkey.a.test", nil), "another domain's record", false},
+		{at("s1._domainkey.a.test", errors.New("silent")), at("s2._domainkey.a.test", nil), "", false},
+		{at("", taken), at("", nil), "another domain's record", false},
+	} {
+		seen := rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s1": c.s1, "s2": c.s2}}
+		err := shown.Twin(seen, name, other)
+		if led := shown.LedTo(seen, name); led != c.led || (err != nil) != c.twin ||
+			err != nil && !strings.HasSuffix(err.Error(), "that of s2") {
+			t.Errorf("%q, %q: it leads to %q (%v), want %q (twin %t)", c.s1.Sight.Owner, c.s2.Sight.Owner, led, err, c.led, c.twin)
+		}
 	}
 }

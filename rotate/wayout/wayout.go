@@ -1,7 +1,7 @@
 // Package wayout says how failing mail ends without a person: why signers leave an active selector that they can't
 // use or whose key is compromised, when they can (leaving.go) and surely have (lag.go), where only a fresh key helps,
 // and how to go back from a switch that does not show (back.go). It is pure, and imports calendar, codes, fault,
-// finding, health and rotate.
+// finding, health, rotate and shown.
 package wayout
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // Deadlocked reports whether the active key was revoked, or is to be at once, while signers can't be given the other
@@ -49,10 +50,11 @@ func Unneeded(j *health.Judge, standby string) bool {
 // Reason says why signers leave the active selector.
 func Reason(h *health.Check, to string) rotate.Reason {
 	from := h.Have.Active
+	led := shown.LedTo(h.Seen, h.Name(from))
 	switch {
-	case health.Forsaken(&h.Judge, from) && h.Taken(from) != nil:
+	case health.Forsaken(&h.Judge, from) && led != "":
 		return rotate.Reason{Code: codes.SharedName,
-			Message: fmt.Sprintf("%s leads to another domain's record: signers leave it for %s", h.Name(from), to)}
+			Message: fmt.Sprintf("%s leads to %s: signers leave it for %s", h.Name(from), led, to)}
 	case health.Forsaken(&h.Judge, from):
 		return rotate.Reason{Code: codes.ForeignRecord,
 			Message: fmt.Sprintf("%s shows a record that dkimbot did not make: signers leave it for %s", h.Name(from), to)}

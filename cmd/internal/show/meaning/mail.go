@@ -13,7 +13,9 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // ForMail says what carrying a plan out means for the domain's mail, for someone who
@@ -216,14 +218,15 @@ func (m mail) spoilt() (out []string) {
 	for _, f := range m.p.Drift {
 		verb, while := map[codes.Code]string{codes.RecordForeign: "fails", codes.RecordSecond: "may fail"}[f.Code],
 			"while a record that is not dkimbot's stands there"
+		led := shown.LedTo(m.p.Seen, dkim.Name{Domain: m.p.Name, Selector: f.Selector})
 		switch err := m.p.Seen.Selectors[f.Selector].SightErr; {
 		case f.Code != codes.RecordUnseen || err == nil || fault.KindOf(err) == fault.Transient:
-		case fault.CodeOf(err) != codes.SharedName:
+		case led == "":
 			verb, while = "may fail", "while no record is found at that name"
 		case m.p.Seen.Fate(f.Selector, "") == rotate.Uncertain:
-			verb, while = "may fail", "while that name leads to another domain's record"
+			verb, while = "may fail", "while that name leads to "+led
 		default:
-			verb, while = "fails", "while that name leads to another domain's record"
+			verb, while = "fails", "while that name leads to "+led
 		}
 		by := slices.DeleteFunc(m.using(f.Selector), func(name string) bool {
 			// with a key that the state does not know

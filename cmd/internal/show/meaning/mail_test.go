@@ -67,6 +67,7 @@ func TestMailOfRevokedKey(t *testing.T) {
 // record fails, where every server shows that one; where none is found at the name, it may fail.
 func TestMailOfANameThatIsLedAway(t *testing.T) {
 	taken, circle := fault.Refuse(codes.SharedName, "both lead to one name", ""), fault.Lasting("look up", errors.New("circle"), "")
+	twin := rotate.Sight{Owner: "s1._domainkey.a.test", Values: []string{"v=DKIM1; k=rsa; p=AAAA"}, Complete: true}
 	another := rotate.Sight{Values: []string{"v=DKIM1; k=rsa; p=AAAA"}, Complete: true}
 	for _, c := range []struct {
 		seen rotate.SelectorSeen
@@ -76,6 +77,8 @@ func TestMailOfANameThatIsLedAway(t *testing.T) {
 			" Mail signed with s2 (mx1) fails to verify while that name leads to another domain's record."},
 		{rotate.SelectorSeen{Sight: rotate.Sight{Values: another.Values}, SightErr: taken},
 			" Mail signed with s2 (mx1) may fail to verify while that name leads to another domain's record."},
+		{rotate.SelectorSeen{Sight: twin, SightErr: taken},
+			" Mail signed with s2 (mx1) fails to verify while that name leads to the record of s1."},
 		{rotate.SelectorSeen{SightErr: circle},
 			" Mail signed with s2 (mx1) may fail to verify while no record is found at that name."},
 		{rotate.SelectorSeen{SightErr: fault.Temporary("look up", errors.New("no answer"), "")}, ""},
