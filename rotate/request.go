@@ -95,7 +95,8 @@ func (Rollback) Kind() Kind { return RollBack }
 type Compromised struct {
 	// none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
 	Selectors []string
-	RevokeNow bool // revoke even while every signer still signs with the key
+	RevokeNow bool              // revoke even while every signer still signs with the key
+	Keys      map[string]string // by selector, the keys that are meant, and none that took their place; may be nil
 }
 
 // Kind implements Instruction.

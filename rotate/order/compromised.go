@@ -14,6 +14,10 @@ import (
 
 // giveCompromised notes which keys are compromised, and enters the phase in which they can be left.
 func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
+	o, events = whatStands(o, st, p.Name)
+	if len(events) > 0 && len(o.Selectors) == 0 {
+		return events, nil
+	}
 	if old := leftSelector(p.Have, o.Selectors); follow.Moving(p.Have) && (old != "" ||
 		len(o.Selectors) == 0 && !p.Have.Emergency() && !movedOn(p)) {
 		return fleeBack(p, o, st)

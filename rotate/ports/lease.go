@@ -51,13 +51,14 @@ func (l Lease) Unchanged(then Lease) bool {
 	return l.Owner == then.Owner && l.Fence == then.Fence && l.Renewals == then.Renewals && l.Expires.Equal(then.Expires)
 }
 
-// Length returns for how long the lease has to be watched. The end of one that an
-// older version wrote bounds the wait only as far as such a lease could last.
+// Length returns for how long the lease has to be watched. What a damaged lease says, or one that an older version
+// wrote, bounds the wait only as far as a lease could last.
 func (l Lease) Length(now time.Time, verify time.Duration) time.Duration {
-	if l.TTL > 0 {
-		return l.TTL
+	says := l.TTL
+	if says <= 0 {
+		says = max(l.Expires.Sub(now), LeaseLength)
 	}
-	return min(max(l.Expires.Sub(now), LeaseLength), verify+3*WorkTime)
+	return min(says, verify+3*WorkTime)
 }
 
 // HeldError says who acts on a domain now (I8).

@@ -127,7 +127,7 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 	case rotate.RollBack:
 		w.report.Rollbacks++
 	case rotate.ReportCompromised:
-		if e.Code == codes.NoKeyYet {
+		if e.Code == codes.NoKeyYet || e.Code == codes.GoneAlready {
 			return
 		}
 		w.report.Emergencies++

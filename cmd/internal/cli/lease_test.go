@@ -93,6 +93,40 @@ func TestUnseenProcess(t *testing.T) {
 	}
 }
 
+// TestReportMeansTheKeyOfThen: a report of a compromised key that waits for another process, here one that switches
+// signers, is of the key that signed when it was given. The one that they go to stays good, also when two people report
+// at once (I2, I8).
+func TestReportMeansTheKeyOfThen(t *testing.T) {
+	t.Parallel()
+	l := slowLab(t)
+	leaked, good := l.status(t, "example.test").Selectors["s1"].KeyID, l.status(t, "example.test").Selectors["s2"].KeyID
+	first := l.command("rotate", "--domain", "example.test")
+	must(t, first.Start())
+	eventually(t, "the activation is under way", func() bool { return l.read(t, "busy") != "" })
+	var reports []*exec.Cmd
+	for range 2 {
+		report := l.command("rotate", "--domain", "example.test", "--compromised", "--wait")
+		said, err := os.Create(l.path("said"))
+		must(t, err)
+		defer said.Close()
+		report.Stderr = said
+		must(t, report.Start())
+		eventually(t, "it waits", func() bool { return strings.Contains(l.read(t, "said"), "the request is recorded after that") })
+		reports = append(reports, report)
+	}
+	l.file(t, "go", "")
+	for _, cmd := range append(reports, first) {
+		if err := cmd.Wait(); err != nil {
+			t.Logf("%v: %v", cmd.Args, err)
+		}
+	}
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s1", "--wait").want(t, 0)
+	got := l.status(t, "example.test")
+	if got.Active == nil || *got.Active != "s2" || got.Selectors["s2"].KeyID != good || got.Selectors["s1"].KeyID == leaked {
+		t.Errorf("%v; s1 had %s, s2 %s", got, leaked, good)
+	}
+}
+
 // The same where /proc hides the process that is at work.
 func TestHiddenProcess(t *testing.T) {
 	t.Parallel()

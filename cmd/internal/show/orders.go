@@ -35,7 +35,7 @@ func (t domain) onHold() {
 
 // ordered says what an order of a person does before anything else is done.
 func ordered(e rotate.Event) string {
-	if e.Code == codes.NoKeyYet {
+	if e.Code == codes.NoKeyYet || e.Code == codes.GoneAlready {
 		return e.Selector + ": " + e.Message
 	}
 	if e.Kind == rotate.ReportCompromised {

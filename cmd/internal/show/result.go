@@ -160,7 +160,7 @@ func did(e rotate.Event) string {
 	case rotate.Revoke:
 		return strings.TrimSuffix(fmt.Sprintf("%s: %s was revoked in DNS; %s", e.Selector, key, e.Message), "; ")
 	case rotate.ReportCompromised:
-		if e.Code == codes.NoKeyYet {
+		if e.Code == codes.NoKeyYet || e.Code == codes.GoneAlready {
 			return e.Selector + ": " + e.Message
 		}
 		return reported(e, "was")

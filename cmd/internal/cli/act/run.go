@@ -3,6 +3,7 @@
 package act
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/scheduler"
 )
 
@@ -108,7 +110,11 @@ func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patie
 	all := &settling{Session: s, request: req, patience: patience,
 		each: r.looked(s.Into(&results, show.ResultOf(len(domains))))}
 	wait := all.later(ctx, later)
-	s.Engine.SettleAll(ctx, tasks(now, req), patience, all.waits, all.result)
+	asked, err := meant(ctx, s, tasks(now, req))
+	if err != nil {
+		return err
+	}
+	s.Engine.SettleAll(ctx, asked, patience, all.waits, all.result)
 	wait()
 	s.Progress.Stop()
 	err = r.end(s, results, domains, beside)
@@ -137,6 +143,23 @@ func tasks(domains []rotate.Domain, req rotate.Request) (out []engine.Task) {
 		out = append(out, engine.Task{Domain: d, Request: req})
 	}
 	return out
+}
+
+// meant has each report of compromised keys say which keys are meant: those that signers use now, and not those that
+// they use when another process has finished with a domain.
+func meant(ctx context.Context, s console.Session, asked []engine.Task) ([]engine.Task, error) {
+	for i, t := range asked {
+		report, reports := t.Request.Instruction.(rotate.Compromised)
+		if !reports {
+			continue
+		}
+		st, err := s.State.Load(ctx, t.Domain.Name)
+		if err != nil {
+			return nil, err
+		}
+		asked[i].Request.Instruction = order.Meant(st, report)
+	}
+	return asked, nil
 }
 
 // end ends a session in which results were reported as they came.
