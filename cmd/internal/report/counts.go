@@ -28,16 +28,24 @@ type Counts struct {
 
 // NewCounts counts the states as they stand at now.
 func NewCounts(states, unlisted []rotate.State, now time.Time) Counts {
-	c := NoCounts(len(unlisted))
+	c := NoCounts(unlisted)
 	for _, st := range states {
 		c.Add(st, now)
 	}
 	return c
 }
 
-// NoCounts counts the domains that the configuration lists no more, and no other yet.
-func NoCounts(unlisted int) Counts {
-	return Counts{Phases: map[rotate.Phase]int{}, FailingBy: map[codes.Code]int{}, Unlisted: unlisted}
+// NoCounts counts the domains that the configuration lists no more, and no other yet. A compromised key of such a domain
+// stays public until a person lists it again.
+func NoCounts(unlisted []rotate.State) Counts {
+	c := Counts{Phases: map[rotate.Phase]int{}, FailingBy: map[codes.Code]int{}, Unlisted: len(unlisted)}
+	for _, st := range unlisted {
+		if len(Unrevoked(st)) > 0 {
+			c.Person++
+			c.Unrevoked++
+		}
+	}
+	return c
 }
 
 // Add counts one more state as it stands at now.

@@ -90,13 +90,13 @@ func TestWriteStatus(t *testing.T) {
 
 func TestWriteStatusFails(t *testing.T) {
 	wrong := errors.New("the disk is gone")
-	err := report.WriteStatus(&bytes.Buffer{}, report.NoCounts(0), each(some(), wrong), nil)
+	err := report.WriteStatus(&bytes.Buffer{}, report.NoCounts(nil), each(some(), wrong), nil)
 	if !errors.Is(err, wrong) {
 		t.Errorf("%v; want %v", err, wrong)
 	}
 	for room := range 4 {
 		w := &narrow{room: room}
-		if err := report.WriteStatus(w, report.NoCounts(0), each(some()[:2], nil), nil); !errors.Is(err, errFull) {
+		if err := report.WriteStatus(w, report.NoCounts(nil), each(some()[:2], nil), nil); !errors.Is(err, errFull) {
 			t.Errorf("%v after %d writes", err, room)
 		}
 	}

@@ -16,6 +16,8 @@ type Unlisted struct {
 	Records []string          `json:"records"` // the names of the key records that stay in DNS
 	Keys    []string          `json:"keys"`    // the selectors whose private keys stay in the keystore
 	Signers map[string]string `json:"signers"` // the selector that each signer continues to sign with
+	// the selectors whose compromised key is not revoked, and stays so
+	Unrevoked []string `json:"unrevoked,omitempty"`
 }
 
 // NewUnlisted makes the document of their states.
@@ -23,7 +25,7 @@ func NewUnlisted(states []rotate.State) []Unlisted {
 	out := []Unlisted{}
 	for _, st := range states {
 		u := Unlisted{Name: st.Domain, Phase: string(st.Phase), Records: []string{}, Keys: []string{},
-			Signers: map[string]string{}}
+			Signers: map[string]string{}, Unrevoked: Unrevoked(st)}
 		for _, s := range slices.Sorted(maps.Keys(st.Selectors)) {
 			sel := st.Selectors[s]
 			if sel.Key == nil && sel.Next == nil {

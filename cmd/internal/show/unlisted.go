@@ -14,9 +14,19 @@ func (t Text) Unlisted(all []report.Unlisted) {
 		t.heading(u.Name, rotate.Phase(u.Phase))
 		fmt.Fprintf(t.W, "  %s it is not in the configuration any more; dkimbot changes nothing of it\n", t.Yellow("warning:"))
 		t.Line("  ", "stays", strings.Join(staysOf(u), "; "))
+		if len(u.Unrevoked) > 0 {
+			fmt.Fprintf(t.W, "  %s %s\n\n", t.Red("compromised"), LeftCompromised(u))
+			continue
+		}
 		t.Line("  ", "", fmt.Sprintf("list it again to continue, or release it: dkimbot release --domain %s", u.Name))
 		fmt.Fprintln(t.W)
 	}
+}
+
+// LeftCompromised says that compromised keys of a domain that the configuration lists no more stay public, and what to do.
+func LeftCompromised(u report.Unlisted) string {
+	return fmt.Sprintf("the compromised key at %s is not revoked, and stays so: list %s again in the configuration, and dkimbot "+
+		"continues", strings.Join(u.Unrevoked, " and "), u.Name)
 }
 
 // staysOf says what of the domain is still where.
@@ -41,8 +51,11 @@ func UnlistedWarnings(states []rotate.State) (out []string) {
 			return append(out, fmt.Sprintf("%d more domains are not in the configuration any more; "+
 				"'dkimbot status' lists all", len(states)-most))
 		}
-		out = append(out, fmt.Sprintf("%s is not in the configuration any more, and dkimbot changes nothing of it; "+
-			"'dkimbot status' says what stays where", st.Domain))
+		says := "dkimbot changes nothing of it; 'dkimbot status' says what stays where"
+		if left := report.NewUnlisted([]rotate.State{st})[0]; len(left.Unrevoked) > 0 {
+			says = LeftCompromised(left)
+		}
+		out = append(out, fmt.Sprintf("%s is not in the configuration any more, and %s", st.Domain, says))
 	}
 	return out
 }

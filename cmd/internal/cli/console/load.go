@@ -1,11 +1,18 @@
 package console
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Load reads the configuration and prints its warnings.
@@ -26,7 +33,28 @@ func (p *Program) LoadFor(cmd *cobra.Command, names []string, choose Chooser) (*
 		return nil, nil, err
 	}
 	domains, err := choose(cfg, names)
+	if err != nil {
+		err = listedBefore(cmd.Context(), cfg, names, err)
+	}
 	return cfg, domains, p.NotifyRefusal(cmd, cfg, err)
+}
+
+// listedBefore returns why named domains can't be found; where the state knows one of them, that the configuration
+// listed it before.
+func listedBefore(ctx context.Context, cfg *config.Config, names []string, err error) error {
+	for _, name := range names {
+		normal, bad := dkim.ParseDomain(name)
+		if _, listed := cfg.Domain(name); bad != nil || listed == nil {
+			continue
+		}
+		if _, known, unread := app.Left(ctx, cfg, normal); known && unread == nil {
+			return fault.Lasting(fmt.Sprintf("look for domain %s in %s", normal, cfg.File),
+				errors.New("the configuration does not list it any more, and the state knows it"),
+				"list it again under domains, as it was, and run the command again; or release it: "+
+					"'dkimbot release --domain "+normal+"'")
+		}
+	}
+	return err
 }
 
 // Warnings prints those of the configuration.

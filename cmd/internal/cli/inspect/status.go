@@ -175,7 +175,7 @@ func (s *status) writeJSON(ctx context.Context, cfg *config.Config, domains []ro
 	if err != nil {
 		return err
 	}
-	counts, now := report.NoCounts(len(unlisted)), time.Now()
+	counts, now := report.NoCounts(unlisted), time.Now()
 	for st, err := range s.each(ctx, from, domains) {
 		if err != nil {
 			return err
@@ -221,6 +221,12 @@ func (s *status) checked(cfg *config.Config, states, unlisted []rotate.State, er
 		return console.Exit(console.ExitError)
 	}
 	now, worst, why, gravest := time.Now(), "", "", rotate.State{}
+	for _, st := range unlisted {
+		if left := report.Unrevoked(st); len(left) > 0 && worst == "" {
+			worst, why = st.Domain, show.LeftCompromised(report.NewUnlisted([]rotate.State{st})[0])
+			gravest = rotate.State{Failures: 1, Refused: true, Selectors: st.Selectors} // it needs a person
+		}
+	}
 	for _, st := range states {
 		if report.NeedsAttention(st, now) && (worst == "" || report.Graver(st, gravest)) {
 			worst, why, gravest = st.Domain, show.Why(st), st
