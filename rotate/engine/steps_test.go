@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,7 @@ func TestEachKeyIsDestroyed(t *testing.T) {
 		"its intent can't be":  {onceFailing("save", 1), []int{2}},
 		"nothing fails":        {nil, nil},
 		"it is missing before": {nil, nil},
+		"a signer keeps it":    {onceFailing("forget mx1", 1), []int{}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1"), wanted("mx1")
@@ -261,7 +263,7 @@ func TestEachKeyIsDestroyed(t *testing.T) {
 			w.restoreState(st)
 			missing := title == "it is missing before"
 			if missing {
-				w.keys[name][1] = nil
+				w.keys[name] = w.keys[name][:1]
 			}
 			w.trouble = tt.trouble
 			res := w.engine().Advance(t.Context(), d)
@@ -277,7 +279,12 @@ func TestEachKeyIsDestroyed(t *testing.T) {
 			if res.Err == nil && len(res.State.Drift) > 0 {
 				t.Errorf("drift: %+v", res.State.Drift)
 			}
+			w.pass(time.Minute)
+			w.engine().Advance(t.Context(), d) // what failed is done now, and no key that dkimbot destroyed was missing
 			events := w.events(d, rotate.Destroy)
+			if slices.ContainsFunc(events, func(e rotate.Event) bool { return e.Code == codes.GoneAlready }) != missing {
+				t.Errorf("of a key that was destroyed before the history says that it was missing: %+v", events)
+			}
 			if said := events[0].Message; res.Err == nil && strings.Contains(said, "missing") != missing {
 				t.Errorf("the history says %q", said)
 			}

@@ -83,10 +83,13 @@ func (k *Ring) Private(ctx context.Context, name dkim.Name, keyID string,
 
 // Discard destroys a private key if it is there, and returns the code of what it found. Where
 // all versions of a lost key are gone, their numbers begin again, so another key may stand at
-// the number.
+// the number. One that was destroyed, as in an earlier attempt of which a later part failed, was
+// not missing.
 func (k *Ring) Discard(ctx context.Context, name dkim.Name, old rotate.Retired) (codes.Code, error) {
-	key, _, err := k.Keystore.Get(ctx, name, old.Version)
+	key, at, err := k.Keystore.Get(ctx, name, old.Version)
 	switch {
+	case err == nil && key == nil && at == old.Version:
+		return "", k.discardCopies(ctx, name, old)
 	case err != nil && fault.CodeOf(err) != codes.DeletedSecret: // what was deleted can come back until it is destroyed
 		return "", err
 	case err == nil && key.ID() != old.KeyID:

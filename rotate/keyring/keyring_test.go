@@ -52,7 +52,10 @@ func (v *versions) Get(_ context.Context, _ dkim.Name, version int) (*dkim.Priva
 	case v.deleted:
 		return nil, 0, &fault.Error{Kind: fault.Permanent, Code: codes.DeletedSecret, What: "read it"}
 	}
-	if version > len(v.keys) || slices.Contains(v.destroyed, version) {
+	if version > len(v.keys) {
+		return nil, 0, nil
+	}
+	if slices.Contains(v.destroyed, version) {
 		return nil, version, nil
 	}
 	return v.keys[version-1], version, nil
@@ -157,12 +160,13 @@ func TestDiscard(t *testing.T) {
 		destroyed []int
 		fails     bool
 	}{
-		"there":              {versions{keys: k[:]}, 1, "", []int{1}, false},
-		"not heard":          {versions{keys: k[:], silent: 1}, 1, "", nil, true},
-		"deleted":            {versions{keys: k[:], deleted: 1}, 1, "", []int{1}, false},
-		"not destroyed":      {versions{keys: k[:], stuck: 1}, 1, "", nil, true},
-		"destroyed already":  {versions{keys: k[:], destroyed: []int{1}}, 1, codes.GoneAlready, []int{1}, false},
-		"another one stands": {versions{keys: []*dkim.PrivateKey{other, newest}}, 1, codes.GoneAlready, nil, false},
+		"there":                {versions{keys: k[:]}, 1, "", []int{1}, false},
+		"not heard":            {versions{keys: k[:], silent: 1}, 1, "", nil, true},
+		"deleted":              {versions{keys: k[:], deleted: 1}, 1, "", []int{1}, false},
+		"not destroyed":        {versions{keys: k[:], stuck: 1}, 1, "", nil, true},
+		"destroyed already":    {versions{keys: k[:], destroyed: []int{1}}, 1, "", []int{1}, false},
+		"there is none at all": {versions{}, 1, codes.GoneAlready, nil, false},
+		"another one stands":   {versions{keys: []*dkim.PrivateKey{other, newest}}, 1, codes.GoneAlready, nil, false},
 		"a copy is not destroyed": {versions{keys: []*dkim.PrivateKey{old, old, newest}, stuck: 1}, 2, "", []int{2},
 			true},
 		"two are gone before it": {versions{keys: []*dkim.PrivateKey{old, other, other, old, newest},
