@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/keyring"
 )
 
 // takeOver takes the steps of an adoption, and none of what follows it.
@@ -32,18 +33,6 @@ func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 	}
 	others := func(s rotate.Step) bool { return s.Kind != rotate.Adopt }
 	return r.steps(ctx, slices.DeleteFunc(slices.Clone(r.plan.Steps), others))
-}
-
-// keyOf returns the key that an adoption gives for a selector; nil where one that was interrupted continues by itself.
-func keyOf(a *rotate.Adoption, selector string) *dkim.PrivateKey {
-	if a != nil {
-		for _, k := range a.Keys {
-			if k.Selector == selector {
-				return k.Key
-			}
-		}
-	}
-	return nil
 }
 
 // noteStrangers keeps in mind what an adoption that is refused has seen of somebody else's
@@ -81,7 +70,7 @@ func (r *run) believe(ctx context.Context, a rotate.Adoption, had rotate.State) 
 // takes up one that an earlier attempt kept.
 func (r *run) adopt(ctx context.Context, s rotate.Step) error {
 	name, id, seen := r.name(s.Selector), s.To.KeyID, r.seen.Selectors[s.Selector]
-	key := keyOf(r.adoption, s.Selector)
+	key := keyring.Given(r.adoption, s.Selector)
 	if seen.KeyID == id {
 		var err error
 		if key, err = r.private(ctx, name, id, seen.Version); err != nil {

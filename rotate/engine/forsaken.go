@@ -5,7 +5,6 @@ import (
 	"context"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/observe"
@@ -19,7 +18,7 @@ func (r afterwards) stillForsaken(ctx context.Context, s rotate.Step) error {
 	if from != "" && health.Forsaken(r.judge(), from) {
 		seen := r.seen.Selectors[from]
 		seen.Sight, seen.SightErr = observe.Record(ctx, r.name(from), r.engine.Look)
-		if err := cmp.Or(ctx.Err(), seen.SightErr); err != nil && fault.CodeOf(err) != codes.SharedName {
+		if err := cmp.Or(ctx.Err(), seen.SightErr); err != nil && fault.KindOf(err) == fault.Transient {
 			return err
 		}
 		r.seen.Selectors[from] = seen

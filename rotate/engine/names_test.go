@@ -42,7 +42,7 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 		faulttest.Shown(t, err)
 		if fault.CodeOf(err) != codes.SharedName || fault.KindOf(err) != fault.Refused ||
 			!strings.Contains(err.Error(), "s1._domainkey.example.com") ||
-			!strings.Contains(err.Error(), "s1._domainkey.example.org") || strings.Contains(fault.HintOf(err), "remove") {
+			!strings.Contains(err.Error(), "s1._domainkey.example.org") || strings.Contains(fault.HintOf(err), "remove it") {
 			t.Errorf("%v (hint %q), want a refusal that names both", err, fault.HintOf(err))
 		}
 	}
@@ -117,8 +117,26 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 			w.engine().Advance(t.Context(), first)
 		}
 		w.wantCleared(first)
-		if err := w.engine().Advance(t.Context(), second).Err; fault.CodeOf(err) != codes.ForeignRecord {
-			t.Errorf("the purge is done: %v", err)
+		res := w.settle(second) // what is left there makes way
+		if res.Err != nil || res.State.Phase != rotate.Ready || len(res.State.Drift) > 0 {
+			t.Errorf("the purge is done: %v, phase %s, %s", res.Err, res.State.Phase, plantest.Findings(res.State.Drift))
+		}
+	})
+	t.Run("the first is released, or has moved to other selectors", func(t *testing.T) { // its record may be needed still
+		for says, end := range map[string]func(*world){
+			"signers may sign with its key": func(w *world) { w.order(first, rotate.Release{}) },
+			"mail on its way may need it":   func(w *world) { w.order(elsewhere(first), rotate.ChangeSelectors{}); w.pass(3 * day) },
+			"status --domain example.com":   func(w *world) { w.order(elsewhere(first), rotate.ChangeSelectors{}) },
+		} {
+			w, led := newWorld(t, "mx1"), true
+			w.settle(first)
+			w.pass(9 * day)
+			w.leads("s1._domainkey.example.org", shared, &led)
+			end(w)
+			err := w.engine().Advance(t.Context(), second).Err
+			if refused(t, err); !strings.Contains(fault.HintOf(err), says) {
+				t.Errorf("hint %q, want %q", fault.HintOf(err), says)
+			}
 		}
 	})
 	t.Run("its active name is led there", func(t *testing.T) { // all its mail fails, and the other selector is good
@@ -175,6 +193,10 @@ type names struct {
 }
 
 func (n *names) Holder(context.Context, string) (dkim.Name, error) { return n.holder, n.err }
+
+func (n *names) Kept(context.Context, string) (dkim.Name, rotate.State, error) {
+	return n.holder, rotate.State{}, n.err
+}
 
 func (n *names) Claim(_ context.Context, _ string, name dkim.Name) (dkim.Name, error) {
 	n.asked++

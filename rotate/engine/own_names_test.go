@@ -74,4 +74,19 @@ func TestOwnSelectorsAtOneName(t *testing.T) {
 		refused(t, w.order(d, rotate.Compromised{}).Err)
 		w.signsWith(d, "s1")
 	})
+	t.Run("new selectors lead to those from which the domain moves", func(t *testing.T) {
+		w, d, led := newWorld(t, "mx1"), wanted("mx1"), true
+		w.settle(d)
+		w.pass(9 * day)
+		live := w.shown(s1)[0]
+		w.leads("a._domainkey.example.com", s1, &led)
+		res := w.order(elsewhere(d), rotate.ChangeSelectors{})
+		faulttest.Shown(t, res.Err)
+		if fault.CodeOf(res.Err) != codes.SharedName || !strings.Contains(fault.HintOf(res.Err), "leave what stands at "+s1) {
+			t.Errorf("%v (hint %q)", res.Err, fault.HintOf(res.Err))
+		}
+		if w.signsWith(d, "s1"); w.shown(s1)[0] != live {
+			t.Error("the record that signs is changed")
+		}
+	})
 }

@@ -79,6 +79,10 @@ func (s *stage) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
 // Holder and Claim are the names of all domains.
 func (s *stage) Holder(context.Context, string) (dkim.Name, error) { return s.holder, nil }
 
+func (s *stage) Kept(context.Context, string) (dkim.Name, rotate.State, error) {
+	return s.holder, rotate.State{}, nil
+}
+
 func (s *stage) Claim(context.Context, string, dkim.Name) (dkim.Name, error) { return s.holder, nil }
 
 // Publish is the provider.

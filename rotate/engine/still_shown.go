@@ -34,7 +34,11 @@ func (r afterwards) stillShown(ctx context.Context, s rotate.Step) error {
 		return nil
 	}
 	seen := r.seen.Selectors[s.Selector]
-	if seen.Sight, seen.SightErr = observe.Record(ctx, r.name(s.Selector), r.engine.Look); seen.SightErr != nil {
+	seen.Sight, seen.SightErr = observe.Record(ctx, r.name(s.Selector), r.engine.Look)
+	switch lasting := fault.KindOf(seen.SightErr) != fault.Transient; {
+	case lasting: // its name was led elsewhere
+		return seen.SightErr
+	case seen.SightErr != nil:
 		return ctx.Err()
 	}
 	r.seen.Selectors[s.Selector] = seen

@@ -99,7 +99,7 @@ func (p *process) Destroy(ctx context.Context, name dkim.Name, version int) erro
 
 // Publish is the provider.
 func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
-	name := owned(rec.Owner)
+	name := p.keeps(rec)
 	var conflict error
 	err := p.effect(ctx, "publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
 		if there := p.shown(rec.Owner)[0]; there != "" && there != rec.Value && !rec.Replaces(there) {
@@ -110,16 +110,27 @@ func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
 		if late {
 			p.excuse(name) // what has been signed until now is lost by it
 		} else {
-			p.checkPublish(name, rec.Value)
+			p.checkPublish(name, p.zone(rec.Owner), rec.Value)
 		}
 		p.zone(rec.Owner).set(p.clock(), p.lag, rec.Value, rec.TTL, late)
 	})
 	return cmp.Or(conflict, err)
 }
 
+// keeps returns the selector whose record is published, which a CNAME may have led to another one's name.
+func (w *world) keeps(rec dkim.TXT) dkim.Name {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, keys := range w.keys {
+		if slices.ContainsFunc(keys, func(k *dkim.PrivateKey) bool { return k != nil && plantest.Record(k) == rec.Value }) {
+			return name
+		}
+	}
+	return owned(rec.Owner)
+}
+
 // checkPublish holds a publication to I4, the key is stored, and I5, no key comes back.
-func (w *world) checkPublish(name dkim.Name, value string) {
-	z := w.zone(name.String())
+func (w *world) checkPublish(name dkim.Name, z *zoneHistory, value string) {
 	if r, err := dkim.ParseRecord(value); err == nil && r.Revoked() {
 		w.checkRevoke(name, z)
 		return

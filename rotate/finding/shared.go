@@ -11,14 +11,46 @@ import (
 // A CNAME may lead a selector's name to the record of another one, which dkimbot made for that: it is no record of
 // somebody else's, and nobody is asked to remove it (I2, I3).
 
-// Twin refuses a selector's name that leads to owner, where the record of another selector of the same domain stands.
-func Twin(name, other dkim.Name, owner string) error {
-	return fault.Refuse(codes.SharedName,
-		fmt.Sprintf("%s and %s both lead to %s, which can hold one key record only, that of %s", name, other, owner,
-			other.Selector),
-		fmt.Sprintf("give %s a name or a CNAME target of its own; leave what stands at %s, which mail of %s needs", name,
-			owner, name.Domain))
+// Role is what a selector is to its domain.
+type Role int
+
+// The roles.
+const (
+	OfManaged  Role = iota // it is one of the domain's two, or yet to be purged
+	OfEarlier              // the domain has moved to others, and its record may still be needed
+	OfNobody               // it is none of the domain's any more, and nothing needs its record
+	OfReleased             // dkimbot does nothing for the domain any more
+)
+
+// Shared refuses a selector's name that leads to owner, where the record of another one stands.
+func Shared(name, other dkim.Name, owner string, role Role) error {
+	whose, free := other.Domain, "give "+name.String()+" a name or a CNAME target of its own"
+	if other.Domain == name.Domain {
+		whose = other.Selector
+	}
+	leave, purge := "; leave what stands at "+owner, fmt.Sprintf("if %s needs no key any more, let dkimbot clear its records away: "+
+		"'dkimbot release --domain %s --purge'. The name is free when that is done; 'dkimbot status --domain %s' says when it "+
+		"will be", other.Domain, other.Domain, other.Domain)
+	switch {
+	case role == OfNobody:
+		free = fmt.Sprintf("remove what stands at %s: dkimbot made it for %s, and no mail needs it any more; or %s", owner,
+			other.Domain, free)
+	case role == OfEarlier:
+		free += fmt.Sprintf("%s: %s has moved to other selectors, and mail on its way may need it. 'dkimbot status --domain %s' "+
+			"says when it may be removed; the name is free then", leave, other.Domain, other.Domain)
+	case role == OfReleased:
+		free += leave + ": " + other.Domain + " was released, and signers may sign with its key; or, " + purge
+	case other.Domain == name.Domain:
+		free += leave + ", which mail of " + name.Domain + " needs"
+	default:
+		free += "; or, " + purge
+	}
+	return fault.Refuse(codes.SharedName, fmt.Sprintf("%s and %s both lead to %s, which can hold one key record only, that of %s",
+		name, other, owner, whose), free)
 }
+
+// Twin refuses a selector's name that leads to owner, where the record of the domain's other selector stands.
+func Twin(name, other dkim.Name, owner string) error { return Shared(name, other, owner, OfManaged) }
 
 // ForeignFirst says what to do about a record that dkimbot did not make, at a selector of a domain that is new. fresh:
 // the domain is being set up, perhaps with a key that is made already.

@@ -56,7 +56,7 @@ func (v *view) compare(selector string) standing {
 		return Unseen
 	case sight.Unchecked && sel.Wanted() != nil && !sel.Wanted().PublishedAt.IsZero():
 		return Current
-	case sight.Unchecked:
+	case sight.Unchecked || sight.Vacated:
 		return Absent
 	}
 	for _, v := range sight.Values {

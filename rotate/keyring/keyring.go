@@ -159,3 +159,15 @@ func (k *Ring) discardCopies(ctx context.Context, name dkim.Name, old rotate.Ret
 	}
 	return nil
 }
+
+// Given returns the key that an adoption gives for a selector; nil where one that was interrupted continues by itself.
+func Given(a *rotate.Adoption, selector string) *dkim.PrivateKey {
+	if a != nil {
+		for _, k := range a.Keys {
+			if k.Selector == selector {
+				return k.Key
+			}
+		}
+	}
+	return nil
+}

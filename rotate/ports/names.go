@@ -2,12 +2,10 @@ package ports
 
 import (
 	"context"
-	"fmt"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
@@ -21,6 +19,9 @@ type NameReader interface {
 	// there is none. A domain that was released holds no name, once its record is purged
 	// where that was asked for.
 	Holder(ctx context.Context, owner string) (dkim.Name, error)
+	// Kept returns the holder, or else a selector whose record dkimbot had there, with what is known of its domain: of one
+	// that was released, or that the domain had earlier. It returns the zero Name for none.
+	Kept(ctx context.Context, owner string) (dkim.Name, rotate.State, error)
 }
 
 // Names remembers which selector's record each name in DNS holds.
@@ -32,7 +33,8 @@ type Names interface {
 	Claim(ctx context.Context, owner string, name dkim.Name) (holder dkim.Name, err error)
 }
 
-// Unshared looks with look, and refuses a name that holds the record of another selector (I2, I3).
+// Unshared looks with look, and refuses a name that holds the record of another selector, also of one that was released
+// or given up, as long as its record is there (I2, I3). What dkimbot left of a domain that was purged bars nothing.
 func Unshared(look Looker, names NameReader) Looker { return unshared{look, names} }
 
 type unshared struct {
@@ -47,10 +49,41 @@ func (u unshared) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error
 		return sight, err
 	}
 	holder, err := u.names.Holder(ctx, sight.Owner)
-	if err == nil {
-		err = Shared(sight.Owner, name, holder)
+	if err != nil || holder == name || holder == (dkim.Name{}) && sight.Owner == name.String() {
+		return sight, err
 	}
-	return sight, err
+	kept, of, err := u.names.Kept(ctx, sight.Owner)
+	if err != nil || kept == name || kept == (dkim.Name{}) {
+		return sight, err
+	}
+	sel, role := rotate.SelectorAt(of, kept.Selector), roleOf(of, kept.Selector)
+	others := func(v string) bool { return sel == nil || !sel.Ours(v) }
+	shows := func(v string) bool { return !dkim.RevokedValue(v) }
+	switch values := sight.Values; {
+	case holder != (dkim.Name{}):
+	case !slices.ContainsFunc(values, func(v string) bool { return !others(v) }),
+		role == finding.OfNobody && slices.ContainsFunc(values, others):
+		return sight, nil
+	case of.Released != nil && role == finding.OfNobody && !slices.ContainsFunc(values, shows):
+		sight.Vacated = true
+		return sight, nil
+	}
+	return sight, finding.Shared(name, kept, sight.Owner, role)
+}
+
+// roleOf returns what a selector is to its domain.
+func roleOf(of rotate.State, selector string) finding.Role {
+	switch r := of.Released; {
+	case r != nil && !r.Purged.IsZero():
+		return finding.OfNobody
+	case r != nil && !r.Purge:
+		return finding.OfReleased
+	case of.Selectors[selector] != nil:
+		return finding.OfManaged
+	case of.Earlier.Emptied(selector):
+		return finding.OfNobody
+	}
+	return finding.OfEarlier
 }
 
 // ClaimName asks for the place in DNS at which the record of a name is about to stand, before anything is written
@@ -66,19 +99,22 @@ func ClaimName(ctx context.Context, names Names, owner string, name dkim.Name) e
 	return Shared(owner, name, holder)
 }
 
+// ClaimFree claims the place in DNS at which a name's record stands already, where nobody has claimed it. What can't be
+// found out stops nothing; that somebody was faster does.
+func ClaimFree(ctx context.Context, names Names, owner string, name dkim.Name) error {
+	if names == nil {
+		return nil
+	}
+	if holder, err := names.Holder(ctx, owner); err != nil || holder != (dkim.Name{}) {
+		return nil
+	}
+	return ClaimName(ctx, names, owner, name)
+}
+
 // Shared refuses when another selector holds owner, of whatever domain.
 func Shared(owner string, name, holder dkim.Name) error {
-	switch {
-	case holder == (dkim.Name{}) || holder == name:
+	if holder == (dkim.Name{}) || holder == name {
 		return nil
-	case holder.Domain == name.Domain:
-		return finding.Twin(name, holder, owner)
 	}
-	return fault.Refuse(codes.SharedName,
-		fmt.Sprintf("%s and %s both lead to %s, which can hold one key record only, that of %s", name, holder, owner,
-			holder.Domain),
-		fmt.Sprintf("give %s a name or a CNAME target of its own; "+
-			"or, if %s needs no key any more, let dkimbot clear its records away: 'dkimbot release --domain %s --purge'. "+
-			"The name is free when that is done; 'dkimbot status --domain %s' says when it will be", name,
-			holder.Domain, holder.Domain, holder.Domain))
+	return finding.Shared(name, holder, owner, finding.OfManaged)
 }

@@ -77,14 +77,17 @@ func Nothing(sight rotate.Sight) bool {
 // Written returns what the next look is to show after record was written, which takes the place of dkimbot's own
 // records and leaves others as they are.
 func Written(sight rotate.Sight, sel rotate.Selector, record string) rotate.Sight {
+	vacated := sight.Vacated
 	after := func(values []string) []string {
-		values = slices.DeleteFunc(slices.Clone(values), sel.Ours)
+		values = slices.DeleteFunc(slices.Clone(values), func(v string) bool {
+			return sel.Ours(v) || vacated && dkim.RevokedValue(v)
+		})
 		return slices.Sorted(slices.Values(append(values, record)))
 	}
 	if sight.Values = after(sight.Values); len(sight.Values) > 1 {
 		sight.Lagging = nil // it says what stood there before
 	}
-	sight.Shown = maps.Clone(sight.Shown)
+	sight.Shown, sight.Vacated = maps.Clone(sight.Shown), false
 	for server, values := range sight.Shown {
 		if slices.ContainsFunc(values, sel.Ours) {
 			sight.Shown[server] = after(values)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/state"
 )
@@ -128,6 +129,17 @@ func (l ledger) Holder(_ context.Context, owner string) (dkim.Name, error) {
 		return dkim.Name{}, err
 	}
 	return l.store.holder(owner), nil
+}
+
+// Kept implements ports.NameReader.
+func (l ledger) Kept(_ context.Context, owner string) (dkim.Name, rotate.State, error) {
+	if err := l.open("find out whose record stood at " + owner); err != nil {
+		return dkim.Name{}, rotate.State{}, err
+	}
+	own, _ := state.OwnName(owner)
+	return state.Keeper([]dkim.Name{l.store.names[owner], own}, func(domain string) (rotate.State, error) {
+		return l.store.rows[domain].state, nil
+	})
 }
 
 // Claim implements ports.Names.

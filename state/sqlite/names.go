@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/state"
 )
@@ -42,38 +43,43 @@ func (s *Store) Claim(ctx context.Context, owner string, name dkim.Name) (holder
 	return holder, nil
 }
 
+// Kept implements ports.NameReader.
+func (r *reads) Kept(ctx context.Context, owner string) (name dkim.Name, of rotate.State, err error) {
+	err = r.read(ctx, "find out whose record stood at "+owner, func(db *sql.DB) error {
+		name, of, err = keeperOf(ctx, db, owner)
+		return err
+	})
+	return name, of, err
+}
+
 // holderOf returns whose record stands at a name: by an entry, or because it is its own.
 func holderOf(ctx context.Context, q querier, owner string) (dkim.Name, error) {
+	name, of, err := keeperOf(ctx, q, owner)
+	if err != nil || !state.Manages(of, name.Selector) {
+		return dkim.Name{}, err
+	}
+	return name, nil
+}
+
+// keeperOf returns whose record stands at a name, or stood there as far as is known, with the state of its domain.
+func keeperOf(ctx context.Context, q querier, owner string) (dkim.Name, rotate.State, error) {
 	var entered dkim.Name
 	err := q.QueryRowContext(ctx, "SELECT domain, selector FROM names WHERE owner = ?", owner).Scan(&entered.Domain,
 		&entered.Selector)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return dkim.Name{}, err
+		return dkim.Name{}, rotate.State{}, err
 	}
 	own, _ := state.OwnName(owner)
-	for _, name := range []dkim.Name{entered, own} {
-		if held, err := manages(ctx, q, name); held || err != nil {
-			return name, err
+	return state.Keeper([]dkim.Name{entered, own}, func(domain string) (rotate.State, error) {
+		var revision int64
+		var body []byte
+		err := q.QueryRowContext(ctx, "SELECT revision, body FROM domains WHERE domain = ?", domain).Scan(&revision, &body)
+		if errors.Is(err, sql.ErrNoRows) {
+			return state.Fresh(domain), nil
 		}
-	}
-	return dkim.Name{}, nil
-}
-
-// manages reports whether the stored state of the name's domain keeps a record for its selector.
-func manages(ctx context.Context, q querier, name dkim.Name) (bool, error) {
-	if name.Domain == "" {
-		return false, nil
-	}
-	var revision int64
-	var body []byte
-	err := q.QueryRowContext(ctx, "SELECT revision, body FROM domains WHERE domain = ?",
-		name.Domain).Scan(&revision, &body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	st, err := state.Decode(body, name.Domain, revision)
-	return err == nil && state.Manages(st, name.Selector), err
+		if err != nil {
+			return rotate.State{}, err
+		}
+		return state.Decode(body, domain, revision)
+	})
 }

@@ -184,7 +184,10 @@ func (missing) History(context.Context, string, int) ([]rotate.Event, error) {
 }
 func (missing) Switches(context.Context, time.Time) ([]ports.Begun, error) { return nil, nil }
 func (missing) Holder(context.Context, string) (dkim.Name, error)          { return dkim.Name{}, nil }
-func (missing) Lineage() string                                            { return "" }
-func (missing) PlanKey() []byte                                            { return nil }
-func (missing) Exists() bool                                               { return false }
-func (missing) Close() error                                               { return nil }
+func (missing) Kept(context.Context, string) (dkim.Name, rotate.State, error) {
+	return dkim.Name{}, rotate.State{}, nil
+}
+func (missing) Lineage() string { return "" }
+func (missing) PlanKey() []byte { return nil }
+func (missing) Exists() bool    { return false }
+func (missing) Close() error    { return nil }

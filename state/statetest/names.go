@@ -34,8 +34,18 @@ func (m *Memory) holder(owner string) dkim.Name {
 	return dkim.Name{}
 }
 
+// Kept implements ports.NameReader.
+func (m *Memory) Kept(ctx context.Context, owner string) (dkim.Name, rotate.State, error) {
+	own, _ := state.OwnName(owner)
+	m.mu.Lock()
+	entered := m.names[owner]
+	m.mu.Unlock()
+	return state.Keeper([]dkim.Name{entered, own},
+		func(domain string) (rotate.State, error) { return m.Load(ctx, domain) })
+}
+
 func managed(st rotate.State) (selectors []string) {
-	for selector := range st.Selectors {
+	for _, selector := range slices.Concat(slices.Collect(maps.Keys(st.Selectors)), st.Earlier.Names()) {
 		if state.Manages(st, selector) {
 			selectors = append(selectors, selector)
 		}
@@ -64,6 +74,7 @@ func (m *Memory) Claim(ctx context.Context, owner string, name dkim.Name) (dkim.
 // or has moved to another name, holds it no more.
 func names(t *testing.T, s state.Store) {
 	a, b := dkim.Name{Domain: "a.example", Selector: "s1"}, dkim.Name{Domain: "b.example", Selector: "s1"}
+	var earlier rotate.Earlier
 	keep := func(name dkim.Name, released *rotate.ReleaseState) {
 		t.Helper()
 		lease, err := s.Acquire(t.Context(), ports.LeaseRequest{Domain: name.Domain, Owner: "p", Now: start, TTL: time.Hour})
@@ -75,6 +86,7 @@ func names(t *testing.T, s state.Store) {
 			t.Fatal(err)
 		}
 		st.Phase, st.Selectors, st.Released = rotate.Bootstrapping, map[string]*rotate.Selector{"s1": {}, "s2": {}}, released
+		st.Earlier = earlier
 		if _, err := s.Save(t.Context(), lease, start, st); err != nil {
 			t.Fatal(err)
 		}
@@ -85,6 +97,13 @@ func names(t *testing.T, s state.Store) {
 			t.Errorf("%s claims %s: it is %s's, %v; want %s's", name, owner, got, err, want)
 		}
 	}
+	kept := func(owner string, want dkim.Name, released bool) {
+		t.Helper()
+		got, of, err := s.Kept(t.Context(), owner)
+		if got != want || err != nil || of.Domain != want.Domain || (of.Released != nil) != released {
+			t.Errorf("%s was %s's, %v, released %+v; want %s's", owner, got, err, of.Released, want)
+		}
+	}
 	holds := func(owner string, want dkim.Name) {
 		t.Helper()
 		if got, err := s.Holder(t.Context(), owner); got != want || err != nil {
@@ -92,6 +111,7 @@ func names(t *testing.T, s state.Store) {
 		}
 	}
 	holds(a.String(), dkim.Name{}) // nothing is stored yet
+	kept(a.String(), dkim.Name{}, false)
 	keep(a, nil)
 	keep(b, nil)
 	holds(a.String(), a)
@@ -112,8 +132,29 @@ func names(t *testing.T, s state.Store) {
 	keep(a, &rotate.ReleaseState{Purge: true, Purged: start})
 	holds("z.example", dkim.Name{})
 	keep(a, &rotate.ReleaseState{})
+	kept("z.example", a, true)
+	kept(a.String(), a, true)
+	kept(b.String(), b, false)
 	claim("z.example", b, b)
+	kept("z.example", b, false)
 	holds(a.String(), dkim.Name{})
+	claim(a.String(), b, b)
+	keep(b, &rotate.ReleaseState{})
+	keep(a, nil)
+	kept(a.String(), a, false) // who keeps a record there comes before who had one
+	keep(b, nil)
+
+	// A selector that a domain had earlier holds its name as long as its private key is kept.
+	former := dkim.Name{Domain: "a.example", Selector: "s0"}
+	earlier = rotate.Earlier{"s0": {Retired: []rotate.Retired{{KeyID: "k"}}}}
+	keep(a, nil)
+	holds(former.String(), former)
+	claim(former.String(), b, former)
+	earlier = rotate.Earlier{"s0": {}}
+	keep(a, nil)
+	holds(former.String(), dkim.Name{})
+	kept(former.String(), former, false)
+	earlier = nil
 
 	// Of two that claim at the same moment, one gets it.
 	keep(a, nil)

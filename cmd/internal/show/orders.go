@@ -63,7 +63,8 @@ func (t domain) released() {
 	fmt.Fprintf(t.W, "  %s %s; dkimbot does nothing for it any more\n", t.Yellow("released"), t.At(r.At))
 	switch stays := staysOf(report.NewUnlisted([]rotate.State{st})[0]); {
 	case !r.Purged.IsZero():
-		t.Line("  ", "stays", "nothing: records were revoked and keys destroyed "+t.At(r.Purged))
+		t.Line("  ", "stays", "nothing: records were revoked and keys destroyed "+t.At(r.Purged)+
+			"; a record without a key (p=) is left at each name, which may be removed")
 	case r.Purge:
 		t.Line("  ", "stays", strings.Join(stays, "; ")+
 			"; records are revoked and keys destroyed when no signer has used them for as long as the drain")

@@ -33,11 +33,17 @@ func (t domain) body() {
 	if st.Revision == 0 {
 		t.Line("  ", "now", "nothing was done for it yet; 'dkimbot plan --domain "+st.Domain+"' shows what would be")
 	}
+	purged := st.Released != nil && !st.Released.Purged.IsZero() // then no key is left that a signer could sign with
 	for _, name := range sortedKeys(st.Selectors) {
-		t.selector(name)
+		if !purged {
+			t.selector(name)
+		}
 	}
 	for _, name := range sortedKeys(st.Signers) {
 		c := st.Signers[name]
+		if purged {
+			continue
+		}
 		if c.Left {
 			signs := "signed"
 			if c.Signs {
