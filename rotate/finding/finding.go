@@ -2,6 +2,7 @@ package finding
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -50,6 +51,17 @@ func (f Finding) Thing() Thing {
 // Same reports whether two findings say the same of the same thing.
 func (f Finding) Same(other Finding) bool {
 	return f.Code == other.Code && f.Selector == other.Selector && f.Signer == other.Signer
+}
+
+// BothMissing is what the finding of a private key says where the other selector's is missing from the keystore, too.
+const BothMissing = ", and so is the other one"
+
+// SaidBy reports whether a finding of the keystore tells a person what another one of the domain does: that it can't be
+// opened or asked, or that both private keys are missing. It is one thing, whichever selector's key is asked for.
+func (f Finding) SaidBy(other Finding) bool {
+	both := strings.HasSuffix(f.Message, BothMissing) && strings.HasSuffix(other.Message, BothMissing)
+	alike := f.Code == other.Code && f.Repair == other.Repair && (f.Message == other.Message || both)
+	return f.Thing().Kind == TheKey && alike
 }
 
 // Dated returns what was found with the times since when it is known, and what was

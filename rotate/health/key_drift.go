@@ -39,7 +39,7 @@ func (h *Check) lostKey(s string) finding.Finding {
 	other := h.Want.Policy.Other(s)
 	switch {
 	case h.Keeping(other) == KeyGone:
-		return finding.Finding{Message: ", and so is the other one", Asks: true,
+		return finding.Finding{Message: finding.BothMissing, Asks: true,
 			Repair: "check that the configuration names the right keystore, or restore the keystore from a backup; " +
 				"dkimbot makes no new key while both are missing" + beginAgain(h.Want.Name)}
 	case s == h.Have.Target:

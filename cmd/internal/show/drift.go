@@ -25,7 +25,7 @@ func unsaid(found []finding.Finding, err error,
 	said := map[finding.Thing]bool{}
 	for i, f := range found {
 		one := func(other finding.Finding) bool {
-			return f.Cause != "" && f.Cause == other.Cause && f.Selector == other.Selector
+			return f.Cause != "" && f.Cause == other.Cause && f.Selector == other.Selector || f.SaidBy(other)
 		}
 		if !slices.ContainsFunc(found[:i], one) && !f.CoveredBy(err) {
 			left = append(left, f)

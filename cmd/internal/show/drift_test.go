@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
@@ -183,6 +184,30 @@ func TestKnownAsCompromised(t *testing.T) {
 		if text := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }); !strings.Contains(
 			strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("%s:\n%s", message, text)
+		}
+	}
+}
+
+// TestDriftOnce: a keystore that can't be opened is told once, and not for each selector.
+func TestDriftOnce(t *testing.T) {
+	var found []finding.Finding
+	for _, s := range []string{"s1", "s2"} {
+		found = append(found, finding.Finding{Code: codes.KeyUnread, Selector: s, Message: "open /keys: it is missing",
+			Repair: "mount it", Asks: true})
+	}
+	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Drift: found}
+	st := rotate.State{Domain: "example.com", Phase: rotate.Ready, Revision: 1, Drift: found}
+	var b strings.Builder
+	show.Markdown{W: &b, Now: now}.Plan(planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan}),
+		report.PlanStaleness{}, true)
+	for title, got := range map[string]string{
+		"a plan":     written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }),
+		"a status":   written(func(x show.Text) { x.Status(st) }),
+		"a result":   written(func(x show.Text) { x.Result(engine.Result{Domain: "example.com", State: st}) }),
+		"a document": b.String(),
+	} {
+		if n := strings.Count(got, "open /keys"); n != 1 || strings.Count(got, "mount it") != 1 {
+			t.Errorf("%s tells it %d times: %s", title, n, got)
 		}
 	}
 }
