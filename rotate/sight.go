@@ -16,7 +16,7 @@ type Sight struct {
 	Zone     string              // the zone that holds Owner
 	Owner    string              // the name after following CNAMEs
 	Values   []string            // the distinct TXT values seen, joined strings, sorted
-	Wildcard []string            // what a wildcard shows there instead, where nothing stands; resolvers may keep it for TTL
+	Wildcard []string            // what a wildcard shows where nothing stands; resolvers may keep it for TTL
 	Complete bool                // every server shows the same set
 	Silent   bool                // it is not complete only because servers did not answer: all that did show the same set
 	Shown    map[string][]string // where it is not complete: what each that answers shows, by its name in Lagging

@@ -35,8 +35,8 @@ func NewCounts(states, unlisted []rotate.State, now time.Time) Counts {
 	return c
 }
 
-// NoCounts counts the domains that the configuration lists no more, and no other yet. A compromised key of such a domain
-// stays public until a person lists it again.
+// NoCounts counts the domains that the configuration lists no more, and no other yet. A compromised key of such a
+// domain stays public until a person lists it again.
 func NoCounts(unlisted []rotate.State) Counts {
 	c := Counts{Phases: map[rotate.Phase]int{}, FailingBy: map[codes.Code]int{}, Unlisted: len(unlisted)}
 	for _, st := range unlisted {

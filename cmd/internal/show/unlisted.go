@@ -23,7 +23,8 @@ func (t Text) Unlisted(all []report.Unlisted) {
 	}
 }
 
-// LeftCompromised says that compromised keys of a domain that the configuration lists no more stay public, and what to do.
+// LeftCompromised says that compromised keys of a domain that the configuration lists no more stay public, and what to
+// do.
 func LeftCompromised(u report.Unlisted) string {
 	return fmt.Sprintf("the compromised key at %s is not revoked, and stays so: list %s again in the configuration, and dkimbot "+
 		"continues", strings.Join(u.Unrevoked, " and "), u.Name)
