@@ -88,13 +88,13 @@ func (Rollback) Kind() Kind { return RollBack }
 // and a fresh one made in its place. The drain is cut short: mail in flight that
 // was signed with the compromised key no longer verifies.
 //
-// A key that signs is revoked when at least one signer has left it. As long as none
-// could be switched, revoking would leave no way to send mail that verifies; who wants
-// it nevertheless says RevokeNow. What is revoked needs neither the keystore nor the
-// other selector.
+// A key that signs is revoked when at least one signer has left it. As long as none could be switched, revoking would
+// leave no way to send mail that verifies; who wants it nevertheless says RevokeNow. What is revoked needs neither the
+// keystore nor the other selector.
 type Compromised struct {
 	// none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
 	Selectors []string
+	EveryKey  bool              // all keys that the domain has, also at selectors of before; Selectors is empty
 	RevokeNow bool              // revoke even while every signer still signs with the key
 	Keys      map[string]string // by selector, the keys that are meant, and none that took their place; may be nil
 }

@@ -28,7 +28,7 @@ func (s *Selector) Publishing(wait, ttl time.Duration) {
 	k.VerifiedAt = time.Time{}
 }
 
-// Revoking notes, before the effect, what the record is to be.
+// Revoking notes, before the effect, what the record is to be; ttl is the longer of its own and of what it replaces.
 func (s *Selector) Revoking(ttl time.Duration) {
 	s.TTL = max(s.TTL, ttl)
 	if !slices.Contains(s.Past, s.Key.ID) {

@@ -38,7 +38,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	why := wayout.RevokeReason(p, s.Selector, "now")
-	sel.Revoking(r.want.Policy.TTL)
+	sel.Revoking(max(r.want.Policy.TTL, health.At(r.seen, s.Selector).Sight.TTL))
 	key := sel.Key
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID,
 		Record: key.Record}); err != nil {

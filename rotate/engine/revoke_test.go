@@ -28,7 +28,8 @@ func (full) Save(context.Context, ports.Lease, time.Time, rotate.State, ...rotat
 }
 
 // TestRevokedOnceOnly: a key that was revoked is not revoked again where the fresh key's record stands by now: that would
-// leave signers with the fresh key without a record (I2). Where the compromised key shows again, it is.
+// leave signers with the fresh key without a record (I2). Where the compromised key shows again, it is. How long resolvers
+// may keep what stood there is noted, also where somebody gave it a longer TTL: a fresh key waits for that.
 func TestRevokedOnceOnly(t *testing.T) {
 	held, err := (&lease.Keeper{Store: full{}, Clock: still{}}).Take(t.Context(), "example.com", lease.Asked{})
 	if err != nil {
@@ -52,12 +53,16 @@ func TestRevokedOnceOnly(t *testing.T) {
 		if c.revoked {
 			sel.Key.RevokedAt, sel.Revoked, sel.Past = s.Now, true, []string{sel.Key.ID}
 		}
-		e := &Engine{Parts: Parts{Clock: still{}, Store: full{}, Look: showing{Complete: true, Values: []string{c.shows}},
+		e := &Engine{Parts: Parts{Clock: still{}, Store: full{}, Look: showing{Complete: true, TTL: 9 * time.Hour,
+			Values: []string{c.shows}},
 			Publishers: map[string]ports.Publisher{"office": struct{ ports.Publisher }{}}}}
 		r := &run{engine: e, lease: held, want: s.Want.Domain, st: s.Have, seen: s.Seen}
 		err := r.revoke(t.Context(), rotate.Step{Kind: rotate.Revoke, Selector: "s1"})
 		if why := needless(""); errors.As(err, &why) == c.again || errors.Is(err, errFull) != c.again {
 			t.Errorf("%s: %v", title, err)
+		}
+		if noted := s.Have.Selectors["s1"].TTL; c.again && noted != 9*time.Hour {
+			t.Errorf("%s: resolvers are said to keep what stood there for %s", title, noted)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func (f *forecast) do(s rotate.Step) error {
 		}
 	case rotate.Revoke:
 		sel := rotate.SelectorAt(f.st, s.Selector)
-		sel.Revoking(f.want.Policy.TTL)
+		sel.Revoking(max(f.want.Policy.TTL, seen.Sight.TTL))
 		f.begin(s, "")
 		record := sel.Key.Record
 		f.st.Revoked(s.Selector, f.now)

@@ -83,6 +83,30 @@ func TestRevokedIsOurs(t *testing.T) {
 	}
 }
 
+// TestRevokedStaysInCaches: resolvers keep what a revocation takes away for the TTL that DNS shows, also where somebody
+// made that longer than the policy's: signers go to the fresh key in its place after that (I2).
+func TestRevokedStaysInCaches(t *testing.T) {
+	s := plantest.Ready()
+	plantest.Leak("s1")(s)
+	plantest.Leak("s2")(s)
+	s.Have, s.Have.Draining = rotate.CopyState(s.Have), "s2"
+	s.Have.Enter(rotate.Draining)
+	seen := s.Seen.Selectors["s2"]
+	seen.Sight.TTL = 9 * time.Hour
+	s.Seen.Selectors["s2"] = seen
+	moved := 0
+	for _, step := range forecast.Emergency(startOf(s, nil)).Steps {
+		if step.Kind == rotate.Activate && step.Selector == "s2" {
+			if moved++; step.NotBefore.Before(s.Now.Add(9 * time.Hour)) {
+				t.Errorf("signer %s goes to s2 at %s", step.Signer, step.NotBefore)
+			}
+		}
+	}
+	if moved != len(s.Want.Signers) {
+		t.Errorf("%d signers go to s2", moved)
+	}
+}
+
 // TestOpen: an emergency is open while a compromised key is there, or one is reported now. What else is asked of the
 // domain, or that it was released, is planned as it is.
 func TestOpen(t *testing.T) {

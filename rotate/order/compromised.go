@@ -14,7 +14,7 @@ import (
 
 // giveCompromised notes which keys are compromised, and enters the phase in which they can be left.
 func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
-	o, events = whatStands(o, st, p.Name)
+	o, events = whatStands(everyKey(p.Have, o), st, p.Name)
 	if len(events) > 0 && len(o.Selectors) == 0 {
 		return events, nil
 	}

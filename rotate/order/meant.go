@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -13,6 +14,7 @@ import (
 // given. It may be written only later, when another process has finished with the domain: signers may use other keys
 // by then.
 func Meant(have rotate.State, o rotate.Compromised) rotate.Compromised {
+	o = everyKey(have, o)
 	selectors := o.Selectors
 	if len(selectors) == 0 {
 		selectors = []string{have.Suspect()}
@@ -21,6 +23,25 @@ func Meant(have rotate.State, o rotate.Compromised) rotate.Compromised {
 	for _, s := range selectors {
 		if id := keyAt(have, s); id != "" {
 			o.Keys[s] = id
+		}
+	}
+	return o
+}
+
+// everyKey returns a report with the selectors that it names: where it is of every key, those at which the domain has
+// one, and those that it had before and at which a private key is left.
+func everyKey(have rotate.State, o rotate.Compromised) rotate.Compromised {
+	if !o.EveryKey || len(o.Selectors) > 0 {
+		return o
+	}
+	for _, s := range slices.Sorted(maps.Keys(have.Selectors)) {
+		if have.Reportable(s) {
+			o.Selectors = append(o.Selectors, s)
+		}
+	}
+	for _, s := range slices.Sorted(maps.Keys(have.Earlier)) {
+		if have.Selectors[s] == nil && !have.Earlier.Emptied(s) {
+			o.Selectors = append(o.Selectors, s)
 		}
 	}
 	return o

@@ -56,3 +56,39 @@ func TestMeantKey(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryKey: a report of every key is of those at both selectors, and of those that are left of selectors that the
+// domain had before. What has no key is not named (I5).
+func TestEveryKey(t *testing.T) {
+	left := func(s *scene) {
+		key := *plantest.KeyAt(3)
+		s.Have.Earlier = rotate.Earlier{"old": {Key: &key, Retired: []rotate.Retired{{KeyID: key.ID, Version: 1}}}, "gone": {}}
+	}
+	for title, c := range map[string]struct {
+		scene  func() *scene
+		change func(*scene)
+		want   []string
+	}{
+		"both":                  {plantest.Ready, func(*scene) {}, []string{"s1", "s2"}},
+		"one has none yet":      {plantest.Ready, func(s *scene) { s.Have.Selectors["s2"].Key = nil }, []string{"s1"}},
+		"there was another one": {plantest.Ready, left, []string{"s1", "s2", "old"}},
+	} {
+		s := c.scene()
+		c.change(s)
+		st, events, err := ordered(s, rotate.Compromised{EveryKey: true})
+		if err != nil {
+			t.Errorf("%s: %v", title, err)
+		}
+		for _, name := range []string{"s1", "s2", "old", "gone"} {
+			sel := rotate.SelectorAt(st, name)
+			leaked := sel != nil && sel.Key != nil && !sel.Key.Leaked.IsZero()
+			if leaked != slices.Contains(c.want, name) {
+				t.Errorf("%s: %s is compromised: %t; %v", title, name, leaked, events)
+			}
+		}
+		if report := order.Meant(s.Have, rotate.Compromised{EveryKey: true}); !slices.Equal(report.Selectors, c.want) ||
+			len(report.Keys) != len(c.want) {
+			t.Errorf("%s: %v are meant, with %v", title, report.Selectors, report.Keys)
+		}
+	}
+}

@@ -108,7 +108,7 @@ func (p *order) unmanaged(what string) error {
 	if _, release := p.req.Instruction.(rotate.Release); p.Have.Released != nil && !release {
 		return fault.Refuse(codes.Released,
 			fmt.Sprintf("%s: it was released, and dkimbot does nothing for it", what),
-			"'dkimbot release --domain "+p.Want.Name+" --undo' takes it back under management")
+			"'dkimbot release --domain "+p.Want.Name+" --undo' takes it back under management; then ask again")
 	}
 	if err := follow.LostState(p.Want, p.Have, p.LostState()); err != nil {
 		return err

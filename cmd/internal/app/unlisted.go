@@ -13,6 +13,17 @@ import (
 // Unlisted returns the states of the domains that the configuration does not list
 // and that were not released, ordered by name. They are reported and never touched.
 func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
+	return a.notListed(ctx, managed)
+}
+
+// LetGo returns the states of the domains that the configuration does not list, and that were released with their
+// keys, ordered by name.
+func (a *App) LetGo(ctx context.Context) ([]rotate.State, error) {
+	return a.notListed(ctx, func(st rotate.State) bool { return !managed(st) && st.Released.Purged.IsZero() })
+}
+
+// notListed returns the states of the domains that the configuration does not list and that are wanted.
+func (a *App) notListed(ctx context.Context, wanted func(rotate.State) bool) ([]rotate.State, error) {
 	known, err := a.State.Fingerprints(ctx)
 	if err != nil {
 		return nil, err
@@ -25,7 +36,7 @@ func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
 		if err != nil {
 			return nil, err
 		}
-		if managed(st) {
+		if wanted(st) {
 			out = append(out, st)
 		}
 	}

@@ -26,8 +26,8 @@ func (t Text) Unlisted(all []report.Unlisted) {
 // LeftCompromised says that compromised keys of a domain that the configuration lists no more stay public, and what to
 // do.
 func LeftCompromised(u report.Unlisted) string {
-	return fmt.Sprintf("the compromised key at %s is not revoked, and stays so: list %s again in the configuration, and dkimbot "+
-		"continues", strings.Join(u.Unrevoked, " and "), u.Name)
+	return fmt.Sprintf("the compromised key at %s is not revoked, and stays so: list %s again in the configuration, "+
+		"and dkimbot continues", strings.Join(u.Unrevoked, " and "), u.Name)
 }
 
 // staysOf says what of the domain is still where.
@@ -40,6 +40,15 @@ func staysOf(u report.Unlisted) (out []string) {
 	}
 	for _, name := range sortedKeys(u.Signers) {
 		out = append(out, "signer "+name+" signs with "+u.Signers[name])
+	}
+	return out
+}
+
+// LetGoWarnings says that the keys of domains which were released, and are listed no more, were not reported.
+func LetGoWarnings(states []rotate.State) (out []string) {
+	for _, st := range states {
+		out = append(out, fmt.Sprintf("%s was released, and is not in the configuration: its keys were not reported; list it, "+
+			"take it back with 'dkimbot release --domain %s --undo', and report them", st.Domain, st.Domain))
 	}
 	return out
 }

@@ -19,6 +19,7 @@ type rotateFlags struct {
 	domains, selectors          []string
 	due, dryRun, wait, detailed bool
 	compromised, all, revokeNow bool
+	everyKey                    bool
 	replaceStandby              bool
 	changeSelectors             bool
 	yes                         bool
@@ -39,11 +40,12 @@ its schedule. This is the command for cron and timers.
 With --compromised, somebody else may have a private key. All signers switch to the other
 key now. The compromised key is revoked in DNS (an empty p=) and destroyed in the keystore,
 and a fresh one takes its place. Mail in flight that was signed with it fails. The key is
-the one that signs, unless --selector names another; name both selectors if both keys are
-compromised. 'dkimbot rotate --due' and the daemon retry what can't be done at once. A key
-is revoked as soon as one signer has left it. --revoke-now does not wait for that, and all
-mail fails until a signer is switched. The exit code is 1 while a key is not revoked, also
-where that only waits: the output says for what, and until when.
+the one that signs, unless --selector names another; --every-key means all keys of the
+domain, also those of selectors that it had before. 'dkimbot rotate --due' and the daemon
+retry what can't be done at once. A key is revoked as soon as one signer has left it.
+--revoke-now does not wait for that, and all mail fails until a signer is switched. The exit
+code is 1 while a key is not revoked, also where that only waits: the output says for what,
+and until when.
 
 With --replace-standby, the standby gets a fresh key, as soon as no mail can need the present
 one, and no rotation starts. Use it after 'key' was changed in the policy: else the next
@@ -68,7 +70,7 @@ func Rotate(p *console.Program) *cobra.Command {
   dkimbot rotate --domain example.com --wait
   dkimbot rotate --due                            # every quarter of an hour, from cron or a timer
   dkimbot rotate --domain example.com --compromised
-  dkimbot rotate --all --compromised --selector s1 --selector s2   # somebody has copied the keystore`,
+  dkimbot rotate --all --compromised --every-key   # somebody has copied the keystore`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
 				return console.Wrong(cmd, err)
@@ -88,7 +90,7 @@ func Rotate(p *console.Program) *cobra.Command {
 					return err
 				}
 			}
-			r.leaves = f.compromised
+			r.leaves, r.everywhere = f.compromised, f.compromised && f.all
 			return r.refused(r.settle(chosen, req, f.due, patienceOf(f.wait)))
 		},
 	}
@@ -105,6 +107,8 @@ func (f *rotateFlags) add(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.compromised, "compromised", false,
 		"somebody else may have the key: leave it now, revoke and destroy it")
 	fl.StringArrayVar(&f.selectors, "selector", nil, "with --compromised: the key at this `selector`; may be repeated")
+	fl.BoolVar(&f.everyKey, "every-key", false,
+		"with --compromised: all keys of the domain, also at selectors that it had before")
 	fl.BoolVar(&f.all, "all", false, "with --compromised: the keys of all domains")
 	fl.BoolVar(&f.yes, "yes", false, "with --all: do not ask first, also on a terminal")
 	fl.BoolVar(&f.revokeNow, "revoke-now", false, "with --compromised: revoke the key before any signer has left it")
@@ -119,8 +123,11 @@ func (f *rotateFlags) add(fl *pflag.FlagSet) {
 // check finds flags that don't go together.
 func (f *rotateFlags) check() (err error) {
 	switch {
-	case !f.compromised && (f.all || f.revokeNow || len(f.selectors) > 0):
-		return errors.New("--all, --selector and --revoke-now say which keys are compromised: they need --compromised")
+	case !f.compromised && (f.all || f.revokeNow || f.everyKey || len(f.selectors) > 0):
+		return errors.New("--all, --every-key, --selector and --revoke-now say which keys are compromised: " +
+			"they need --compromised")
+	case f.everyKey && len(f.selectors) > 0:
+		return errors.New("--every-key means the keys at all selectors: give it without --selector")
 	case f.yes && !f.all:
 		return errors.New("--yes answers what --compromised --all asks: it needs both")
 	case f.replaceStandby && (f.compromised || f.due):
@@ -155,7 +162,7 @@ func (f *rotateFlags) request() rotate.Request {
 	req := rotate.Request{Named: !f.due, Ignore: *f.ignore}
 	switch {
 	case f.compromised:
-		req.Instruction = rotate.Compromised{Selectors: f.selectors, RevokeNow: f.revokeNow}
+		req.Instruction = rotate.Compromised{Selectors: f.selectors, EveryKey: f.everyKey, RevokeNow: f.revokeNow}
 	case f.replaceStandby:
 		req.Instruction = rotate.Renew{}
 	case f.changeSelectors:

@@ -45,6 +45,8 @@ type run struct {
 	cfg    *config.Config
 	looks  bool // see job
 	leaves bool // it reports compromised keys: it is done when they are revoked
+
+	everywhere bool // it reports keys of all domains; those that dkimbot has let go of are named
 }
 
 // begin loads the configuration and the domains of it that a command is to work on.
@@ -104,6 +106,11 @@ func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patie
 	beside, err := console.FindOthers(ctx, s.App, due, domains)
 	if err != nil {
 		return err
+	}
+	if r.everywhere {
+		if beside.LetGo, err = s.LetGo(ctx); err != nil {
+			return err
+		}
 	}
 	var results []engine.Result
 	s.Progress.Expect(domains)
@@ -210,7 +217,7 @@ func (r run) closingWords(results []engine.Result, beside console.Others) {
 		fmt.Fprintln(r.Out, "Waiting, see above. "+
 			"'dkimbot rotate --due' and the daemon continue when the wait ends.")
 	}
-	t.Warnings(show.UnlistedWarnings(beside.Unlisted))
+	t.Warnings(append(show.UnlistedWarnings(beside.Unlisted), show.LetGoWarnings(beside.LetGo)...))
 	t.Ended(results)
 }
 
