@@ -16,9 +16,9 @@ func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
 	return a.notListed(ctx, managed)
 }
 
-// LetGo returns the states of the domains that the configuration does not list, and that were released with their
+// Released returns the states of the domains that the configuration does not list, and that were released with their
 // keys, ordered by name.
-func (a *App) LetGo(ctx context.Context) ([]rotate.State, error) {
+func (a *App) Released(ctx context.Context) ([]rotate.State, error) {
 	return a.notListed(ctx, func(st rotate.State) bool { return !managed(st) && st.Released.Purged.IsZero() })
 }
 

@@ -44,8 +44,8 @@ func staysOf(u report.Unlisted) (out []string) {
 	return out
 }
 
-// LetGoWarnings says that the keys of domains which were released, and are listed no more, were not reported.
-func LetGoWarnings(states []rotate.State) (out []string) {
+// ReleasedWarnings says that the keys of domains which were released, and are listed no more, were not reported.
+func ReleasedWarnings(states []rotate.State) (out []string) {
 	for _, st := range states {
 		out = append(out, fmt.Sprintf("%s was released, and is not in the configuration: its keys were not reported; list it, "+
 			"take it back with 'dkimbot release --domain %s --undo', and report them", st.Domain, st.Domain))

@@ -46,7 +46,7 @@ type run struct {
 	looks  bool // see job
 	leaves bool // it reports compromised keys: it is done when they are revoked
 
-	everywhere bool // it reports keys of all domains; those that dkimbot has let go of are named
+	everywhere bool // it reports keys of all domains; those that were released are named
 }
 
 // begin loads the configuration and the domains of it that a command is to work on.
@@ -108,7 +108,7 @@ func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patie
 		return err
 	}
 	if r.everywhere {
-		if beside.LetGo, err = s.LetGo(ctx); err != nil {
+		if beside.Released, err = s.Released(ctx); err != nil {
 			return err
 		}
 	}
@@ -217,7 +217,7 @@ func (r run) closingWords(results []engine.Result, beside console.Others) {
 		fmt.Fprintln(r.Out, "Waiting, see above. "+
 			"'dkimbot rotate --due' and the daemon continue when the wait ends.")
 	}
-	t.Warnings(append(show.UnlistedWarnings(beside.Unlisted), show.LetGoWarnings(beside.LetGo)...))
+	t.Warnings(append(show.UnlistedWarnings(beside.Unlisted), show.ReleasedWarnings(beside.Released)...))
 	t.Ended(results)
 }
 

@@ -15,7 +15,7 @@ type Others struct {
 	All      int            // how many domains the configuration lists; 0 where the run is for some of them
 	Waiting  []rotate.State // what failed before and waits for its next try; only where all that is due is done
 	Unlisted []rotate.State // what the configuration lists no more
-	LetGo    []rotate.State // what was released besides; only where keys of all domains are reported
+	Released []rotate.State // what was released besides; only where keys of all domains are reported
 }
 
 // FindOthers finds what there is beside the domains; due says that all that is due is done.
