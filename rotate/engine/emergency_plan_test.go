@@ -84,11 +84,11 @@ func TestPlanWaitsNoLonger(t *testing.T) {
 	w.order(d, rotate.Compromised{})
 	from, grant := w.Now(), w.approve("p1", d)
 	res, ops := w.apply(d, grant, engine.Patience{Most: time.Hour, Retry: true})
-	if res.Err != nil || len(ops) > 0 || w.Now().Sub(from) > time.Hour {
-		t.Errorf("%v after %s; %q", res.Err, w.Now().Sub(from), ops)
+	if res.Err != nil || len(ops) > 0 || w.Now().Sub(from) > time.Hour || !res.Holds {
+		t.Errorf("%v after %s; %q; it holds: %t", res.Err, w.Now().Sub(from), ops, res.Holds)
 	}
 	w.pass(7 * day)
-	if res, _ = w.apply(d, grant, engine.Patience{Most: 30 * day}); res.Err != nil || res.State.Leaked("s1") {
-		t.Errorf("the plan, which nothing was begun of, does not hold: %v", res.Err)
+	if res, _ = w.apply(d, grant, engine.Patience{Most: 30 * day}); res.Err != nil || res.State.Leaked("s1") || res.Holds {
+		t.Errorf("the plan, which nothing was begun of, does not hold, or does afterwards: %v", res.Err)
 	}
 }

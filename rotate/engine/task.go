@@ -85,8 +85,9 @@ func (w *work) over(res *Result, began, now time.Time) *rotate.Next {
 		w.tries = 0
 	}
 	if g := w.grant; g != nil {
-		res.Left, res.Holds = g.LeftOf(res.Plan, res.Err), g.Holds(res.Err)
-		return g.Next(res.Plan, res.Err, began, now.Add(Backoff(w.tries)))
+		next := g.Next(res.Plan, res.Err, began, now.Add(Backoff(w.tries)))
+		res.Left, res.Holds = g.LeftOf(res.Plan, res.Err), g.Holds(res.Err) || res.Err == nil && next != nil && g.Idle()
+		return next
 	}
 	next := res.State.Next
 	switch {

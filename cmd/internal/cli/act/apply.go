@@ -35,7 +35,7 @@ Takes the steps of the plan and no others. If anything has changed for a domain 
 plan was made (its state, a record, a key, a signer, its configuration), that domain is
 refused by name and nothing is done for it. The others proceed. A plan can't be applied
 twice, and not after it has expired. If nothing was started for a domain, because of a
-hook, a limit or a failure, the plan can be applied again.
+wait, a hook, a limit or a failure, the plan can be applied again.
 
 Stays for waits of up to a minute; with --wait, of up to an hour. After longer waits, such
 as a drain, 'dkimbot rotate --due' and the daemon continue. Ctrl-C finishes the step in
