@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -86,8 +85,8 @@ func (o Observation) Fate(selector, keyID string) Fate {
 	values := seen.Sight.Values
 	is := func(v string) bool { id := dkim.RecordKeyID(v); return id != "" && (keyID == "" || id == keyID) }
 	switch {
-	case !looked || seen.SightErr != nil && fault.CodeOf(seen.SightErr) != codes.SharedName || seen.Sight.Unchecked:
-		return Uncertain // another domain's record was seen, though it is refused
+	case !looked || seen.SightErr != nil && fault.KindOf(seen.SightErr) == fault.Transient || seen.Sight.Unchecked:
+		return Uncertain // else it was seen to what the name leads, though that is refused
 	case len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !dkim.RevokedValue(v) }):
 		return Disowned
 	case seen.Sight.Complete && !slices.ContainsFunc(values, is):

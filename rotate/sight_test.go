@@ -1,10 +1,13 @@
 package rotate_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // TestCacheWait: what resolvers may remember, at most.
@@ -30,5 +33,28 @@ func TestCacheWait(t *testing.T) {
 	}
 	if got := rotate.CacheWait(rotate.Sight{Unchecked: true}, time.Minute); got != time.Hour {
 		t.Errorf("not asked, TTL of a minute: %s", got)
+	}
+}
+
+// TestFateWhereTheNameLeadsAway: what every server shows where a selector's name leads counts, also where that is
+// nothing, or is refused; what could not be asked does not (I2).
+func TestFateWhereTheNameLeadsAway(t *testing.T) {
+	circle := &fault.Error{Kind: fault.Permanent, Code: codes.CNAMELoop, What: "look up", Err: errors.New("in circles")}
+	for name, c := range map[string]struct {
+		sight rotate.Sight
+		err   error
+		want  rotate.Fate
+	}{
+		"nowhere, on every server":   {rotate.Sight{Complete: true}, circle, rotate.Fails},
+		"nowhere, on one":            {rotate.Sight{}, circle, rotate.Uncertain},
+		"another record":             {rotate.Sight{Complete: true}, fault.Refuse(codes.SharedName, "both", ""), rotate.Fails},
+		"no answer":                  {rotate.Sight{Complete: true}, fault.Temporary("look up", errors.New("silent"), ""), rotate.Uncertain},
+		"nothing, and no error":      {rotate.Sight{Complete: true}, nil, rotate.Fails},
+		"it is not to be asked, too": {rotate.Sight{Complete: true, Unchecked: true}, circle, rotate.Uncertain},
+	} {
+		o := rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s1": {Sight: c.sight, SightErr: c.err}}}
+		if got := o.Fate("s1", "k"); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
 	}
 }

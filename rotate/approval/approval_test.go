@@ -30,6 +30,10 @@ func TestStale(t *testing.T) {
 		seen.Selectors["s1"] = one
 		return seen
 	}
+	astray := at(1)
+	nowhere := astray.Selectors["s1"]
+	nowhere.Sight.Complete, nowhere.SightErr = true, fault.Lasting("look up", errors.New("in circles"), "")
+	astray.Selectors["s1"] = nowhere
 	for title, tt := range map[string]struct {
 		planned, now   rotate.Observation
 		plan           string
@@ -43,6 +47,7 @@ func TestStale(t *testing.T) {
 		"another record":                      {at(1, record), at(1), "a", 9, 9, "", []codes.Code{codes.RecordChanged}},
 		"another domain's record, as planned": {taken(record), taken(record), "a", 9, 9, "", nil},
 		"another domain's record":             {at(1, record), taken(), "a", 9, 9, "", []codes.Code{codes.RecordChanged}},
+		"its name leads nowhere":              {at(1, record), astray, "a", 9, 9, "", []codes.Code{codes.RecordChanged}},
 		"another key": {at(1, record), at(2, record), "a", 9, 9, "",
 			[]codes.Code{codes.KeyChanged}},
 		"no key, and none was asked for": {unread, at(0, record), "a", 9, 9, "", []codes.Code{codes.KeyChanged}},

@@ -66,7 +66,7 @@ func observed(seen rotate.Observation) Conditions {
 // unseen returns why it is not known what DNS shows. A name that leads to another domain's record is refused, and what
 // stands there was seen.
 func unseen(s rotate.SelectorSeen) error {
-	if fault.CodeOf(s.SightErr) == codes.SharedName {
+	if fault.CodeOf(s.SightErr) == codes.SharedName || fault.KindOf(s.SightErr) != fault.Transient && s.Sight.Complete {
 		return nil
 	}
 	return s.SightErr

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // TestMisledName: DNS answers that one selector's name leads to nothing, as a CNAME in a circle does.
@@ -58,6 +59,30 @@ func TestMisledName(t *testing.T) {
 			w.misled = ""
 			w.settle(d)
 			w.checkReady(d, tt.ends)
+		})
+	}
+}
+
+// TestMisledActiveName: where every server leads the active selector's name nowhere, all mail fails, and signers go to the
+// other selector by themselves, also where the key is compromised. Once the name is put right, all goes on (I2).
+func TestMisledActiveName(t *testing.T) {
+	for title, req := range map[string]rotate.Instruction{"by itself": nil, "compromised": rotate.Compromised{}} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			w.pass(9 * day)
+			w.misled = "s1"
+			res := w.order(d, req)
+			if fault.CodeOf(res.Err) != "cname-loop" || plantest.Findings(res.State.Drift) != "record-unseen s1!" {
+				t.Errorf("it ended with %v, %s", res.Err, plantest.Findings(res.State.Drift))
+			}
+			w.signsWith(d, "s2")
+			w.misled = ""
+			w.pass(time.Hour)
+			if res = w.settle(d); res.Err != nil || res.State.Phase != rotate.Ready || len(res.State.Drift) > 0 {
+				t.Errorf("the name is right again: %v, phase %s, %s", res.Err, res.State.Phase, plantest.Findings(res.State.Drift))
+			}
+			w.signsWith(d, "s2")
 		})
 	}
 }

@@ -167,7 +167,7 @@ func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) 
 		return rotate.Sight{}, err
 	}
 	if name.Selector == p.misled {
-		return rotate.Sight{}, &fault.Error{Kind: fault.Permanent, Code: codes.CNAMELoop, What: "look up " + name.String(),
+		return rotate.Sight{Complete: true}, &fault.Error{Kind: fault.Permanent, Code: codes.CNAMELoop, What: "look up " + name.String(),
 			Hint: "correct the CNAME"}
 	}
 	servers := p.shown(name.String())

@@ -20,7 +20,7 @@ import (
 
 // Forsaken reports whether nothing can be signed with a selector's key any more, or not reliably: a server shows a
 // record that dkimbot did not make, in the place of its own or beside it, or every server shows another domain's
-// record. No signer signs with that one's key.
+// record, or leads nowhere. No signer signs with that one's key.
 func Forsaken(j *Judge, s string) bool {
 	key := j.Have.Selector(s).Key
 	if key == nil || j.Standing(s) != Foreign && !ledAway(j, s) || len(j.Seen.Selectors[s].Sight.Bogus) > 0 ||
@@ -30,9 +30,9 @@ func Forsaken(j *Judge, s string) bool {
 	return j.signsBy(s) == "" || j.otherTags(s) != ""
 }
 
-// ledAway reports whether a selector's name leads to another domain's record, and no mail verifies there.
+// ledAway reports whether a selector's name leads to another record of dkimbot's, or nowhere: no mail verifies there.
 func ledAway(j *Judge, s string) bool {
-	return j.Taken(s) != nil && j.Seen.Fate(s, j.Have.Selector(s).Key.ID) >= rotate.Fails
+	return (j.Taken(s) != nil || j.Misled(s) != nil) && j.Seen.Fate(s, j.Have.Selector(s).Key.ID) >= rotate.Fails
 }
 
 // AllFails reports whether a selector is forsaken and no mail verifies that is signed with its key: dkimbot's record

@@ -80,6 +80,7 @@ func TestForsakenWhereTheNameIsLedAway(t *testing.T) {
 	is := func(j *health.Judge) any { return health.Forsaken(j, "s1") }
 	all := func(j *health.Judge) any { return health.AllFails(j, "s1") }
 	theirs := foreignAt("s1", plantest.Record(plantest.Keys()[3]))
+	nowhere := seen("s1", func(at *rotate.SelectorSeen) { at.Sight.Complete = true })
 	hold(t, map[string]verdict{
 		"another key is there":       {plantest.Ready, changes(theirs, takenBy("s1")), is, true},
 		"all mail fails":             {plantest.Ready, changes(theirs, takenBy("s1")), all, true},
@@ -94,8 +95,14 @@ func TestForsakenWhereTheNameIsLedAway(t *testing.T) {
 		"the other's name is":        {plantest.Ready, changes(foreignAt("s2"), takenBy("s2")), betterTo, ""},
 		"its key is compromised":     {plantest.Ready, changes(theirs, takenBy("s1"), plantest.Leak("s1")), is, false},
 		"there is no key":            {plantest.Ready, changes(theirs, takenBy("s1"), keyless("s1")), is, false},
-		"the name leads nowhere":     {plantest.Ready, changes(unfound("s1", codes.NoZone)), is, false},
-		"a switch leads away":        {plantest.Switching, changes(theirs, takenBy("s1")), betterTo, "s2"},
+		"the name leads nowhere":     {plantest.Ready, changes(unfound("s1", codes.NoZone), nowhere), is, true},
+		"nowhere, and all fails":     {plantest.Ready, changes(unfound("s1", codes.NoZone), nowhere), all, true},
+		"nowhere, and s2 is better":  {plantest.Ready, changes(unfound("s1", codes.CNAMELoop), nowhere), betterTo, "s2"},
+		"nowhere, by some servers":   {plantest.Ready, changes(unfound("s1", codes.NoZone)), is, false},
+		"both lead nowhere": {plantest.Ready, changes(unfound("s1", codes.NoZone), nowhere, unfound("s2", codes.NoZone)), is,
+			false},
+		"it can't be asked":   {plantest.Ready, changes(func(s *scene) { s.DNSSilent("s1") }, nowhere), is, false},
+		"a switch leads away": {plantest.Switching, changes(theirs, takenBy("s1")), betterTo, "s2"},
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -58,6 +59,10 @@ func TestSwitchHeals(t *testing.T) {
 			s.Seen.Selectors[name] = seen
 		}
 	}
+	nowhere := func(s *scene) {
+		s.Seen.Selectors["s1"] = rotate.SelectorSeen{KeyID: s.Seen.Selectors["s1"].KeyID, Version: 1, Sight: rotate.Sight{Complete: true},
+			SightErr: fault.Refuse(codes.CNAMELoop, "the CNAMEs at s1 go in circles", "correct them")}
+	}
 	type is = []func(*scene)
 	for _, c := range []struct {
 		name    string
@@ -92,6 +97,7 @@ func TestSwitchHeals(t *testing.T) {
 		{"another domain's record", is{led}, all, codes.SharedName},
 		{"another domain's record, a host rebuilt", is{led, rebuilt}, all, codes.SharedName},
 		{"another domain's record, on some servers", is{led, func(s *scene) { s.Lag("s1") }}, none, codes.SharedName},
+		{"nowhere", is{nowhere}, all, codes.CNAMELoop},
 		{"the other selector's record", is{twin}, all, codes.SharedName},
 		{"a state that is older than the world, asked", is{stale, asked}, none, codes.StaleState},
 	} {

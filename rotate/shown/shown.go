@@ -134,13 +134,18 @@ func DismissedUse(o rotate.Observation, s string) bool {
 	return false
 }
 
-// LedTo says whose record a selector's name leads to, which was refused for that; "" for any other.
+// LedTo says to what a selector's name leads, where that was refused, or where every server leads nowhere; "" for any
+// other.
 func LedTo(o rotate.Observation, name dkim.Name) string {
 	seen := o.Selectors[name.Selector]
-	if fault.CodeOf(seen.SightErr) != codes.SharedName {
+	switch other := twin(o, name); {
+	case fault.KindOf(seen.SightErr) == fault.Transient:
 		return ""
-	}
-	if other := twin(o, name); other != "" {
+	case fault.CodeOf(seen.SightErr) != codes.SharedName && seen.Sight.Complete:
+		return "no record"
+	case fault.CodeOf(seen.SightErr) != codes.SharedName:
+		return ""
+	case other != "":
 		return "the record of " + other
 	}
 	return "another domain's record"

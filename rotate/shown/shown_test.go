@@ -144,6 +144,9 @@ func TestLedTo(t *testing.T) {
 		{at("mail._domainkey.a.test", taken), at("s2._domainkey.a.test", nil), "the record of mail", false},
 		{at("s1._domainkey.b.test", taken), at("s2._domainkey.a.test", nil), "another domain's record", false},
 		{at("s1._domainkey.a.test", taken), at("s2._domainkey.a.test", nil), "another domain's record", false},
+		{rotate.SelectorSeen{Sight: rotate.Sight{Complete: true}, SightErr: fault.Lasting("look up", errors.New("circle"), "")},
+			at("s2._domainkey.a.test", nil), "no record", false},
+		{at("", fault.Lasting("look up", errors.New("circle"), "")), at("s2._domainkey.a.test", nil), "", false},
 		{at("s1._domainkey.a.test", errors.New("silent")), at("s2._domainkey.a.test", nil), "", false},
 		{at("", taken), at("", nil), "another domain's record", false},
 	} {

@@ -31,7 +31,7 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 			err = v.expect(owner, p)
 		}
 		if err != nil {
-			return Sight{}, behind(chain, err)
+			return s.astray(behind(chain, err))
 		}
 		answers := readAll(v.ask(ctx, p.servers, signedQuestion(owner, dns.TypeTXT), nil), p.name, owner)
 		if err := ctx.Err(); err != nil {
@@ -63,7 +63,8 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 			return s.done(), nil
 		}
 		if err := follow(what, &chain, most.target); err != nil {
-			return Sight{}, err
+			s.dissent = s.dissent || len(chain) > maxAliases+1 // some resolvers follow farther
+			return s.astray(err)
 		}
 		last = p.zone
 	}

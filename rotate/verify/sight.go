@@ -3,6 +3,8 @@ package verify
 import (
 	"slices"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Sight is what DNS shows at a selector's name. Names are absolute, in lower
@@ -106,6 +108,15 @@ func (s *sighting) done() Sight {
 		s.Shown = nil
 	}
 	return s.Sight
+}
+
+// astray returns what is known where a name leads nowhere by CNAMEs, for good: where every server says so, nothing is
+// shown, and the Sight is Complete. Else it is empty.
+func (s *sighting) astray(err error) (Sight, error) {
+	if s.Zone == "" || s.dissent || len(s.Values) > 0 || fault.KindOf(err) == fault.Transient {
+		return Sight{}, err
+	}
+	return Sight{Complete: true, TTL: s.TTL, Negative: s.Negative}, err
 }
 
 // union joins two sorted lists: an entry stands as often as in the list that has it more often.

@@ -133,7 +133,8 @@ func (v *Verifier) InZone(zone string) (*Verifier, error) {
 // Look returns what DNS shows at name. Errors are faults: Transient when no
 // server gave an answer; Refused with code "child-zone" when the name lies below
 // a cut of the zone that was configured; Permanent for a zone that does not
-// exist or CNAMEs that go in circles. It returns soon after ctx is done, then with
+// exist or CNAMEs that go in circles; where every server leads there, the Sight is
+// Complete and has no values. It returns soon after ctx is done, then with
 // ctx's error in the chain.
 func (v *Verifier) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 	if err := name.Check(); err != nil {

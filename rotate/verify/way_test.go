@@ -33,6 +33,7 @@ func TestWay(t *testing.T) {
 			"far._domainkey CNAME hop._domainkey\nhop._domainkey CNAME example.k1.provider.test.\n" +
 			"loop._domainkey CNAME loop2._domainkey\nloop2._domainkey CNAME loop._domainkey\n" +
 			"self._domainkey CNAME self._domainkey\n" +
+			"off._domainkey CNAME k.nowhere.invalid.\n" +
 			"gone._domainkey CNAME nothing.k1.provider.test.\n" +
 			"sub NS ns.cut\nns.cut A 127.0.0.2\n" + chain(9)},
 		ns.Zone{Name: "cut.test", Records: "_domainkey NS ns.keys\nns.keys A 127.0.0.2\n"},
@@ -61,6 +62,7 @@ func TestWay(t *testing.T) {
 		ttl, negative int
 		empty         bool
 		code, says    string
+		astray        bool // every server leads nowhere
 	}
 	tests := []struct {
 		selector, domain string
@@ -85,8 +87,9 @@ func TestWay(t *testing.T) {
 		{"s8", "cut.test", want{zone: "_domainkey.cut.test", owner: "s9._domainkey.cut.test", ttl: 3600, negative: 30}},
 		{"s1", "glue.test", want{zone: "s1._domainkey.glue.test", owner: "s1._domainkey.glue.test", ttl: 300, negative: 50}},
 		{"loop", "example.test", want{code: "cname-loop",
-			says: "loop._domainkey.example.test -> loop2._domainkey.example.test -> loop._domainkey.example.test"}},
-		{"self", "example.test", want{code: "cname-loop", says: "in circles"}},
+			says: "loop._domainkey.example.test -> loop2._domainkey.example.test -> loop._domainkey.example.test", astray: true, ttl: 3600, negative: 10}},
+		{"self", "example.test", want{code: "cname-loop", says: "in circles", astray: true, ttl: 3600, negative: 10}},
+		{"off", "example.test", want{code: "no-zone", says: "an alias (CNAME) of k.nowhere.invalid", astray: true, ttl: 3600, negative: 10}},
 		{"c0", "example.test", want{code: "cname-loop", says: "more than 8 CNAMEs"}},
 		{"c1", "example.test", want{zone: "example.test", owner: "c9._domainkey.example.test", ttl: 3600, negative: 10}},
 		{"s1", "bare.test", want{code: "no-answer", says: "ns.example.org: has no address in DNS"}},
@@ -99,6 +102,11 @@ func TestWay(t *testing.T) {
 				faulttest.Shown(t, err)
 				if string(fault.CodeOf(err)) != tt.code || !strings.Contains(fmt.Sprint(err), tt.says) {
 					t.Errorf("got %+v, %v", got, err)
+				}
+				w := verify.Sight{Complete: tt.astray, TTL: time.Duration(tt.ttl) * time.Second,
+					Negative: time.Duration(tt.negative) * time.Second}
+				if diff := cmp.Diff(w, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
 				}
 				return
 			}

@@ -25,6 +25,9 @@ func TestDeparture(t *testing.T) {
 		"another kind":        {but(func(s *rotate.Step) { s.Kind = rotate.Publish }), -1},
 		"for another reason":  {but(func(s *rotate.Step) { s.Reason.Code = codes.Settle }), -1},
 		"its key is missing":  {but(func(s *rotate.Step) { s.Reason.Code = codes.KeyMissing }), 0},
+		"its name leads away": {but(func(s *rotate.Step) { s.Reason.Code = codes.SharedName }), 0},
+		"in a circle":         {but(func(s *rotate.Step) { s.Reason.Code = codes.CNAMELoop }), 0},
+		"nowhere":             {but(func(s *rotate.Step) { s.Reason.Code = codes.NoZone }), 0},
 		"over":                {but(func(s *rotate.Step) { s.NotBefore = now.Add(-time.Minute) }), -1},
 		"over at this moment": {but(func(s *rotate.Step) { s.NotBefore = now }), -1},
 	} {

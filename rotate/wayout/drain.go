@@ -4,6 +4,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // DrainBegun says until when mail that was signed with a selector is waited for. The code says what stands in DNS where
@@ -18,7 +19,7 @@ func DrainBegun(j *health.Judge, s string) (codes.Code, string) {
 	switch {
 	case j.Taken(s) != nil || at == health.Foreign:
 		return codes.RecordForeign, says + "; a record that is not its own stands in its place, so that mail in flight fails"
-	case at == health.Absent || at == health.Earlier:
+	case at == health.Absent || at == health.Earlier || shown.LedTo(j.Seen, j.Name(s)) != "":
 		return codes.RecordVanished, says + "; its record is missing from DNS, so that mail in flight fails until it is back"
 	}
 	return "", says

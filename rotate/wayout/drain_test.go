@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -18,19 +19,24 @@ func TestDrainBegun(t *testing.T) {
 		at.Sight.Values = nil
 		s.Seen.Selectors["s1"] = at
 	}
+	nowhere := func(s *plantest.Scene) {
+		s.Seen.Selectors["s1"] = rotate.SelectorSeen{Sight: rotate.Sight{Complete: true},
+			SightErr: fault.Refuse(codes.CNAMELoop, "in circles", "")}
+	}
 	begun := "begun; until " // and the time
 	for title, c := range map[string]struct {
 		change func(*plantest.Scene)
 		code   codes.Code
 		more   string
 	}{
-		"its record stands": {func(*plantest.Scene) {}, "", ""},
-		"a server lags":     {func(s *plantest.Scene) { s.Lag("s1") }, "", ""},
-		"DNS is silent":     {func(s *plantest.Scene) { s.DNSSilent("s1") }, "", ""},
-		"DNS is not asked":  {(*plantest.Scene).Uncheck, "", ""},
-		"somebody else's":   {func(s *plantest.Scene) { s.Show("s1", plantest.ForeignRecord) }, codes.RecordForeign, "not its own"},
-		"another domain's":  {taken, codes.RecordForeign, "not its own"},
-		"nothing":           {func(s *plantest.Scene) { s.Show("s1") }, codes.RecordVanished, "missing from DNS"},
+		"its record stands":      {func(*plantest.Scene) {}, "", ""},
+		"a server lags":          {func(s *plantest.Scene) { s.Lag("s1") }, "", ""},
+		"DNS is silent":          {func(s *plantest.Scene) { s.DNSSilent("s1") }, "", ""},
+		"DNS is not asked":       {(*plantest.Scene).Uncheck, "", ""},
+		"somebody else's":        {func(s *plantest.Scene) { s.Show("s1", plantest.ForeignRecord) }, codes.RecordForeign, "not its own"},
+		"another domain's":       {taken, codes.RecordForeign, "not its own"},
+		"its name leads nowhere": {nowhere, codes.RecordVanished, "missing from DNS"},
+		"nothing":                {func(s *plantest.Scene) { s.Show("s1") }, codes.RecordVanished, "missing from DNS"},
 		"an earlier one stays": {func(s *plantest.Scene) {
 			s.Past("s1", plantest.Keys()[3].ID())
 			s.Show("s1", plantest.Record(plantest.Keys()[3]))

@@ -41,11 +41,11 @@ func EnoughNote(j *health.Judge, s string) string {
 }
 
 // Departure returns the first of the steps with which a signer leaves a selector because of somebody else's record
-// there, when a wait is over; nil where none waits.
+// there, or because its name was led away, when a wait is over; nil where none waits.
 func Departure(steps []rotate.Step, now time.Time) *rotate.Step {
 	i := slices.IndexFunc(steps, func(s rotate.Step) bool {
-		leaves := s.Reason.Code == codes.ForeignRecord || s.Reason.Code == codes.KeyMissing
-		return s.Kind == rotate.Activate && leaves && s.NotBefore.After(now)
+		leaves := []codes.Code{codes.ForeignRecord, codes.KeyMissing, codes.SharedName, codes.CNAMELoop, codes.NoZone}
+		return s.Kind == rotate.Activate && slices.Contains(leaves, s.Reason.Code) && s.NotBefore.After(now)
 	})
 	if i < 0 {
 		return nil

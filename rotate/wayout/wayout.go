@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
@@ -53,7 +54,7 @@ func Reason(h *health.Check, to string) rotate.Reason {
 	led := shown.LedTo(h.Seen, h.Name(from))
 	switch {
 	case health.Forsaken(&h.Judge, from) && led != "":
-		return rotate.Reason{Code: codes.SharedName,
+		return rotate.Reason{Code: fault.CodeOf(h.Seen.Selectors[from].SightErr),
 			Message: fmt.Sprintf("%s leads to %s: signers leave it for %s", h.Name(from), led, to)}
 	case health.Forsaken(&h.Judge, from):
 		return rotate.Reason{Code: codes.ForeignRecord,

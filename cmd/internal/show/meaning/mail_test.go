@@ -79,6 +79,8 @@ func TestMailOfANameThatIsLedAway(t *testing.T) {
 			" Mail signed with s2 (mx1) may fail to verify while that name leads to another domain's record."},
 		{rotate.SelectorSeen{Sight: twin, SightErr: taken},
 			" Mail signed with s2 (mx1) fails to verify while that name leads to the record of s1."},
+		{rotate.SelectorSeen{Sight: rotate.Sight{Complete: true}, SightErr: circle},
+			" Mail signed with s2 (mx1) fails to verify while that name leads to no record."},
 		{rotate.SelectorSeen{SightErr: circle},
 			" Mail signed with s2 (mx1) may fail to verify while no record is found at that name."},
 		{rotate.SelectorSeen{SightErr: fault.Temporary("look up", errors.New("no answer"), "")}, ""},
