@@ -64,7 +64,9 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	}
 	made = foresight.Parts{Keys: p.Keys, Account: accounts.Of(want, p.Accounts), Switches: p.BeforeSwitches,
 		State: p.Recording, Readers: p.Signers}.Foreseen(ctx, want, after, made)
-	made.Basis, made.Ordered = basis, append(renamed, events...)
+	if made.Basis, made.Ordered = basis, append(renamed, events...); foresight.Moves(made) && made.Phase == rotate.New {
+		made.Phase = have.Phase // it is managed, and signers sign all the while
+	}
 	maps.Copy(made.Seen.Selectors, before) // what is there where the instruction is yet to be obeyed
 	return made, have, nil
 }

@@ -146,3 +146,17 @@ func TestPlanAsksOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestPlanOfAMoveSaysWhereTheDomainStands: a domain that is about to move over to other selectors is managed, and no new
+// one.
+func TestPlanOfAMoveSaysWhereTheDomainStands(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(10 * day)
+	d = elsewhere(d)
+	d.Instruction = rotate.ChangeSelectors{}
+	p, _, err := w.planner().Plan(t.Context(), d.Domain, d.Request)
+	if err != nil || p.Stop != nil || p.Phase != rotate.Ready || len(p.Steps) == 0 {
+		t.Errorf("phase %s, %d steps, %v, %v", p.Phase, len(p.Steps), p.Stop, err)
+	}
+}

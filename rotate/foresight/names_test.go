@@ -73,6 +73,12 @@ func TestOneName(t *testing.T) {
 				made.Steps = append(made.Steps, rotate.Step{Kind: rotate.Activate, Selector: "old", Duty: rotate.Signing})
 				return made
 			}()}, [][]rotate.Kind{all, {rotate.Activate}}},
+		{"one that is managed, and begins to move", []rotate.DomainPlan{at("a.example", "k.example.", first...),
+			func() rotate.DomainPlan {
+				made := newly(at("b.example", "k.example.", first...))
+				made.Phase, made.Ordered = rotate.Ready, []rotate.Event{{Kind: rotate.NewSelectors}}
+				return made
+			}()}, [][]rotate.Kind{all, nil}},
 		{"a new one whose other place is free", []rotate.DomainPlan{at("a.example", "k.example.", first...),
 			newly(at("b.example", "k.example.", append([]rotate.Step{{Kind: rotate.Generate, Selector: "s2"},
 				{Kind: rotate.Publish, Selector: "s2"}}, first...)...))}, [][]rotate.Kind{all, nil}},
