@@ -115,6 +115,7 @@ type count struct {
 func (p *page) home(_ *http.Request, f Fleet, now time.Time) view {
 	c := report.NewCounts(f.States, f.Unlisted, now)
 	counts := []count{{c.Person, "need a person", class(c.Person, "bad"), "/domains?attention=1"},
+		{c.Unrevoked, "with a compromised key, not revoked yet", class(c.Unrevoked, "bad"), ""},
 		{c.Failing, "failing", class(c.Failing, "bad"), "/domains?attention=1"},
 		{c.Overdue, "overdue", class(c.Overdue, "bad"), ""}, {c.Drifting, "drifting", class(c.Drifting, "warn"), ""},
 		{c.Soon, "due in 24 hours", "", ""}, {c.Unlisted, "not in the configuration any more", class(c.Unlisted, "warn"), ""}}
@@ -140,7 +141,8 @@ func class(n int, name string) string {
 // notice is a domain that needs attention, what for, and what is to be done.
 type notice struct{ Name, What, Do, Class string }
 
-// attentionOf lists what needs attention, the domains that need a person first.
+// attentionOf lists what needs attention: first the domains that need a person, then those whose compromised key is not
+// revoked.
 func attentionOf(f Fleet, now time.Time) (out []notice) {
 	var noted []rotate.State
 	for _, st := range f.States {
@@ -149,7 +151,13 @@ func attentionOf(f Fleet, now time.Time) (out []notice) {
 		}
 	}
 	slices.SortStableFunc(noted, func(a, b rotate.State) int {
-		return cmp.Compare(urgency(a), urgency(b))
+		switch {
+		case report.Graver(a, b):
+			return -1
+		case report.Graver(b, a):
+			return 1
+		}
+		return 0
 	})
 	for _, st := range noted {
 		n := notice{Name: st.Domain, Class: "warn"}
@@ -159,6 +167,9 @@ func attentionOf(f Fleet, now time.Time) (out []notice) {
 		switch {
 		case st.Failures > 0:
 			n.What, n.Do = screen.Visible(st.LastError), afterFailure(st)
+		case len(report.Unrevoked(st)) > 0 && !report.NeedsPerson(st):
+			n.What = screen.Visible(show.Why(st))
+			n.Do = "dkimbot does that by itself; 'dkimbot plan --domain " + st.Domain + "' lists the steps"
 		case len(st.Drift) > 0:
 			n.What, n.Do = screen.Visible(st.Drift[0].Message), screen.Visible(st.Drift[0].Repair)
 		case report.Overdue(st, now):
@@ -182,13 +193,6 @@ func afterFailure(st rotate.State) string {
 		return "run 'dkimbot plan --domain " + st.Domain + "': it says what to do"
 	}
 	return "dkimbot tries again by itself"
-}
-
-func urgency(st rotate.State) int {
-	if report.NeedsPerson(st) {
-		return 0
-	}
-	return 1
 }
 
 // row is a domain in a list.

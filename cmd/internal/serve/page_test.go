@@ -181,6 +181,29 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestPageOfAnEmergency: a domain whose compromised key is not revoked stands behind those that need a person, and before
+// those that only differ, with the time when it is.
+func TestPageOfAnEmergency(t *testing.T) {
+	now := time.Now()
+	key := rotate.Key{ID: "ffeeddccbbaa9988", PublishedAt: now, Leaked: now}
+	get := pages(Fleet{States: []rotate.State{
+		{Domain: "a.test", Phase: rotate.Ready, Drift: []finding.Finding{{Code: codes.RecordVanished, Message: "it is missing"}}},
+		{Domain: "b.test", Phase: rotate.Ready, Active: "s1", Selectors: map[string]*rotate.Selector{"s1": {Key: &key}},
+			Next: &rotate.Next{Action: rotate.Activate, Selector: "s2", At: now.Add(time.Hour)}},
+		{Domain: "c.test", Phase: rotate.Ready, Drift: []finding.Finding{{Code: codes.KeyMissing, Message: "a key", Asks: true}}},
+	}})
+	words := text(t, get("/").Body.String())
+	rest := words
+	for _, want := range []string{"1 with a compromised key, not revoked yet", "c.test", "b.test",
+		"the compromised key ffeeddccbbaa at s1 is not revoked yet: signers leave it for s2 at", "'dkimbot plan --domain b.test'",
+		"a.test"} { // in this order: first what needs a person
+		_, after, found := strings.Cut(rest, want)
+		if rest = after; !found {
+			t.Fatalf("no %q behind that in %s", want, words)
+		}
+	}
+}
+
 // TestKeyTimes: the life of a key is reported as the history has it.
 func TestKeyTimes(t *testing.T) {
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
