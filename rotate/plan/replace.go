@@ -60,8 +60,7 @@ func (d *draft) destroyReplaced(s string, r rotate.Retired) {
 		d.stop(err)
 		return
 	}
-	d.destroy(rotate.Turn, s, r, time.Time{}, rotate.Reason{Code: codes.Replaced,
-		Message: "the new record is public; the old private key is needed no more"})
+	d.destroy(rotate.Turn, s, r, time.Time{}, wayout.DestroyReason(r))
 }
 
 func (d *draft) destroy(duty rotate.Duty, s string, r rotate.Retired, from time.Time, why rotate.Reason) {
@@ -75,11 +74,7 @@ func (p *planner) destroyDropped() {
 	for _, s := range p.Want.Policy.Selectors {
 		for _, r := range p.Have.Selector(s).Retired {
 			if r.Dropped && !p.MayBeInHands(r.KeyID) && p.WrongKeystore(s) == nil {
-				why := rotate.Reason{Code: codes.Dropped, Message: "the key was given up before a signer used it"}
-				if r.Leaked {
-					why = rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the compromised key any more"}
-				}
-				p.destroy(rotate.Disposal, s, r, time.Time{}, why)
+				p.destroy(rotate.Disposal, s, r, time.Time{}, wayout.DestroyReason(r))
 			}
 		}
 	}

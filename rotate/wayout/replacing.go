@@ -34,8 +34,23 @@ func replaceReason(j *health.Check, s string) rotate.Reason {
 		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.Name(s).String() +
 			" is missing from the keystore and no signer uses it: the standby gets a fresh one"}
 	}
+	if old := j.Have.AlreadyReported(s); old != nil && j.Have.Selector(s).InPlace() && j.Have.Selector(s).Next == nil {
+		return rotate.Reason{Code: codes.Compromised, Message: "a fresh key stands at " + s + "; the private key that was " +
+			"reported as compromised is still to be destroyed"}
+	}
 	return rotate.Reason{Code: codes.Replace, Message: "the drain of " + s +
 		" has passed: it gets a fresh key, ready for the next rotation"}
+}
+
+// DestroyReason says why a private key is destroyed that no signer uses.
+func DestroyReason(r rotate.Retired) rotate.Reason {
+	switch {
+	case r.Leaked:
+		return rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the compromised key any more"}
+	case r.Dropped:
+		return rotate.Reason{Code: codes.Dropped, Message: "the key was given up before a signer used it"}
+	}
+	return rotate.Reason{Code: codes.Replaced, Message: "the new record is public; the old private key is needed no more"}
 }
 
 // InUseStill says of compromised keys that a plan neither revokes nor has signers leave what becomes of them after it.

@@ -234,6 +234,9 @@ func Why(st rotate.State) string {
 	if left := report.Unrevoked(st); len(left) > 0 {
 		return unrevokedWhy(st, left)
 	}
+	if st.Failures > 0 && undestroyed(st) {
+		return "a compromised key is not destroyed yet: " + st.LastError
+	}
 	if st.Failures > 0 || len(st.Drift) == 0 {
 		return st.LastError
 	}
@@ -263,4 +266,14 @@ func unrevokedWhy(st rotate.State, selectors []string) string {
 	default:
 		return fmt.Sprintf("%s; next: %s, not before %s", says, Action(*n), calendar.Until(n.At))
 	}
+}
+
+// undestroyed reports whether the private key of a compromised key is yet to be destroyed.
+func undestroyed(st rotate.State) bool {
+	for name, sel := range st.Selectors {
+		if st.AlreadyReported(name) != nil || st.Leaked(name) && !sel.Key.Gone {
+			return true
+		}
+	}
+	return false
 }

@@ -94,6 +94,9 @@ func (t domain) selector(name string) {
 	if k := st.Selectors[name].Next; k != nil {
 		words += "; to be replaced by " + keyWords(k.ID, "") + ", " + t.inDNS(*k)
 	}
+	if old := st.AlreadyReported(name); old != nil {
+		words += "; the private " + keyWords(old.KeyID, "") + ", which is compromised, is yet to be destroyed"
+	}
 	fmt.Fprintf(t.W, "  %-4s %-9s %s\n", name, role(name, st), words)
 }
 

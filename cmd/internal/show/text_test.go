@@ -335,6 +335,34 @@ func TestUnrevokedWhy(t *testing.T) {
 	}
 }
 
+// TestUndestroyed: a compromised key that is revoked, and whose private key can't be destroyed, is named until it is.
+func TestUndestroyed(t *testing.T) {
+	st := rotate.State{Domain: "example.com", Phase: rotate.Replacing, Active: "s2", Draining: "s1", Revision: 1, Failures: 1,
+		LastError: "destroy private key: not permitted", Selectors: map[string]*rotate.Selector{
+			"s1": {Key: &rotate.Key{ID: newID, VerifiedAt: now}, Retired: []rotate.Retired{{KeyID: oldID, Leaked: true}}},
+			"s2": {Key: &rotate.Key{ID: newID, VerifiedAt: now}, Retired: []rotate.Retired{{KeyID: oldID}}}}}
+	says := written(func(x show.Text) { x.Status(st) })
+	const left = "the private key 001122334455, which is compromised, is yet to be destroyed\n"
+	if strings.Count(says, "yet to be destroyed") != 1 || !strings.Contains(says, left) {
+		t.Errorf("status: %s", says)
+	}
+	if why := show.Why(st); why != "a compromised key is not destroyed yet: destroy private key: not permitted" {
+		t.Errorf("why: %s", why)
+	}
+	st.Selectors["s1"].Retired = nil
+	if why := show.Why(st); why != st.LastError {
+		t.Errorf("why, when it is: %s", why)
+	}
+	st.Selectors["s1"].Key.Leaked, st.Selectors["s1"].Key.RevokedAt = now, now
+	if why := show.Why(st); !strings.HasPrefix(why, "a compromised key is not destroyed yet") {
+		t.Errorf("why, before it is replaced: %s", why)
+	}
+	st.Selectors["s1"].Key.Gone = true
+	if why := show.Why(st); why != st.LastError {
+		t.Errorf("why, when only its replacement fails: %s", why)
+	}
+}
+
 func TestDistances(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "now", -time.Second: "now", time.Second: "in 1s", 119 * time.Second: "in 119s", 2 * time.Minute: "in 2 minutes",
