@@ -72,7 +72,7 @@ func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	}
 	rest := plan.AfterAdoption(health.New(now, want, after.AsOf(now), then), req, from)
 	rest.Seen = seen
-	if len(keys) > 0 && rest.Stop == nil {
+	if len(keys) > 0 && (rest.Stop == nil || p.rescues(a)) {
 		rest.Steps = append(p.plan.Steps, rest.Steps...)
 		rest.Reason = rotate.Reason{Code: codes.Adopt, Message: "keys that are in use are taken under management"}
 	}

@@ -96,7 +96,7 @@ func (p *Adopter) knowsStored(st *rotate.State, a rotate.Adoption) {
 			continue
 		}
 		noted := func(r rotate.Retired) bool { return r.KeyID == id && (r.Leaked || r.Dropped) }
-		switch sel, compromised := st.Selectors[s], p.compromisedKey(s, id); {
+		switch sel, compromised := st.Selectors[s], p.compromisedKey(s, id) || p.revokedInDNS(s); {
 		case !compromised && slices.Contains(sel.Tried, id):
 		case !compromised && !p.unused(s, id):
 			sel.Tried = append(sel.Tried, id)
@@ -124,6 +124,12 @@ func (p *Adopter) stillCompromised(st *rotate.State, a rotate.Adoption) {
 	}
 }
 
+// revokedInDNS reports whether DNS shows no more at a selector than that its key was revoked.
+func (p *Adopter) revokedInDNS(s string) bool {
+	values := p.Seen.Selectors[s].Sight.Values
+	return len(values) == 1 && dkim.RevokedValue(values[0])
+}
+
 // unused reports whether every signer says that it signs with another key than a stored one, or with none.
 func (p *Adopter) unused(s, id string) bool {
 	silent := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].Err != nil })
@@ -141,7 +147,7 @@ func (p *Adopter) compromisedKey(s, id string) bool {
 // does not show it; "" when there is none that is good.
 func (p *Adopter) storedInUse(a rotate.Adoption) string {
 	for _, s := range p.Want.Policy.Selectors {
-		if id := a.Stored[s]; id != "" && !p.compromisedKey(s, id) && len(p.Want.Signers) > 0 &&
+		if id := a.Stored[s]; id != "" && !p.compromisedKey(s, id) && !p.revokedInDNS(s) && len(p.Want.Signers) > 0 &&
 			len(p.usedBy(s, id)) == len(p.Want.Signers) {
 			return s
 		}

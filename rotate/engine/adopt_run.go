@@ -24,15 +24,16 @@ func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 		return ctx.Err()
 	}
 	r.plan = adoption.Plan(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen, a)
-	if r.plan.Stop != nil {
+	others := func(s rotate.Step) bool { return s.Kind != rotate.Adopt }
+	taken := slices.DeleteFunc(slices.Clone(r.plan.Steps), others)
+	if r.plan.Stop != nil && len(taken) == 0 {
 		r.st = had
 		return errors.Join(r.plan.Stop, r.noteStrangers(ctx, a))
 	}
 	if err := r.believe(ctx, a, had); err != nil {
 		return err
 	}
-	others := func(s rotate.Step) bool { return s.Kind != rotate.Adopt }
-	return r.steps(ctx, slices.DeleteFunc(slices.Clone(r.plan.Steps), others))
+	return r.steps(ctx, taken)
 }
 
 // noteStrangers keeps in mind what an adoption that is refused has seen of somebody else's

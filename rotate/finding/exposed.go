@@ -23,10 +23,10 @@ func SaidBefore(err, earlier error) bool {
 
 // RevokedByOthers says what to do about a record that says that its key was revoked, at a name that dkimbot is to
 // manage; kept is the short id of the key that the keystore holds for it, "" for none. That may be the revoked one, of a
-// lost state: unless every signer says that it does not use it, it would be published again.
-func RevokedByOthers(name, kept string, silent bool) string {
+// lost state: unless every signer says that it does not use it, it would be published again; used says that one may.
+func RevokedByOthers(name, kept string, used bool) string {
 	hint := "no mail verifies with it, since it says that its key was revoked: "
-	if kept != "" && silent {
+	if kept != "" && used {
 		hint += "if that was key " + kept + ", which the keystore holds for " + name +
 			", destroy it there, or it is published again; then "
 	}

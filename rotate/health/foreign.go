@@ -97,7 +97,9 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 	key, left := selectorOf(j.Have, s).Key, j.Have.Selectors[s] == nil && j.Have.Earlier[s] != nil
 	switch fresh := !left && j.Have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
 	case revoked && !left && (fresh || j.Have.Phase == rotate.New):
-		return finding.RevokedByOthers(j.Name(s).String(), dkim.ShortID(j.Seen.Selectors[s].KeyID), j.AnySilent())
+		kept := j.Seen.Selectors[s].KeyID
+		return finding.RevokedByOthers(j.Name(s).String(), dkim.ShortID(kept),
+			j.MayBeInHands(kept) && !j.Have.Selector(s).Dropped(kept))
 	case fresh || j.Have.Phase == rotate.New && !left:
 		return finding.ForeignFirst(j.Want.Name, s, fresh, key != nil)
 	case revoked && !j.Have.Leaked(s):

@@ -6,6 +6,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // The first step of the scheme: a domain that is new gets a key at each of its two selectors.
@@ -69,6 +70,9 @@ func (p *planner) bringBack(first string) {
 		case p.Joins(signer, first, key.ID) && (p.Seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
 			p.bring(rotate.Signing, signer, first, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
+		case p.Seen.Signers[signer].Ref.Selector != "" && health.Stranded(&p.Judge, signer):
+			p.bring(rotate.Signing, signer, first, p.Known(first),
+				rotate.Reason{Code: codes.SignerStrays, Message: "its mail fails, and " + first + " is public"})
 		}
 	}
 }

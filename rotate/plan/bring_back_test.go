@@ -21,7 +21,11 @@ func TestBringBack(t *testing.T) {
 		"one is new":      {[]func(*scene){nothing("mx2")}, false, true},
 		"the other signs elsewhere": {[]func(*scene){func(s *scene) { s.Drift("s9", plantest.Keys()[3].ID(), "mx2") }},
 			false, false},
-		"the other has the standby": {[]func(*scene){func(s *scene) { s.Sign("s2", "mx2") }}, false, false},
+		"the other has the standby, and its mail fails": {[]func(*scene){func(s *scene) { s.Sign("s2", "mx2") }}, false, true},
+		"the other has the standby, which shows": {[]func(*scene){func(s *scene) {
+			s.Sign("s2", "mx2")
+			s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.ForeignRecord)
+		}}, false, false},
 		"none signs": {[]func(*scene){nothing("mx1"), nothing("mx2"),
 			func(s *scene) { s.Have.Signers = rotate.Confirmations{} }}, false, false},
 		"never seen": {[]func(*scene){nothing("mx1"), nothing("mx2"),
