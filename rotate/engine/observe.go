@@ -54,7 +54,11 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 		before = seen.Selectors
 		seen = p.see(ctx, want, after)
 	}
-	made := plan.Plan(now, want, req, after, seen)
+	was := after.Phase
+	if was == rotate.New && foresight.Moves(events) { // it is managed, and signers sign all the while
+		was = have.Phase
+	}
+	made := plan.Ordered(now, want, req, was, after, seen)
 	if err == nil && forecast.Open(after, req.Instruction) {
 		made = forecast.Emergency(forecast.Start{Now: now, Want: want, Request: req, Have: after, Seen: seen,
 			Lags: observe.Lags(slices.Collect(maps.Keys(p.Signers)), p.Signers)})
@@ -64,9 +68,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	}
 	made = foresight.Parts{Keys: p.Keys, Account: accounts.Of(want, p.Accounts), Switches: p.BeforeSwitches,
 		State: p.Recording, Readers: p.Signers}.Foreseen(ctx, want, after, made)
-	if made.Basis, made.Ordered = basis, append(renamed, events...); foresight.Moves(made) && made.Phase == rotate.New {
-		made.Phase = have.Phase // it is managed, and signers sign all the while
-	}
+	made.Basis, made.Ordered = basis, append(renamed, events...)
 	maps.Copy(made.Seen.Selectors, before) // what is there where the instruction is yet to be obeyed
 	return made, have, nil
 }

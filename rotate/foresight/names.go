@@ -20,7 +20,7 @@ func OneName(plans []rotate.DomainPlan) {
 		for owner, name := range places {
 			if err := ports.Shared(owner, name, holders[owner]); err != nil {
 				all = append(all, refusal{err, func(s rotate.Step) bool {
-					whole := (made.Phase == rotate.New || Moves(made)) && s.Duty == rotate.Turn
+					whole := (made.Phase == rotate.New || Moves(made.Ordered)) && s.Duty == rotate.Turn
 					return whole || s.Selector == name.Selector && kinds(rotate.Generate, rotate.StoreKey, rotate.Publish)(s)
 				}})
 			}
@@ -33,9 +33,9 @@ func OneName(plans []rotate.DomainPlan) {
 	}
 }
 
-// Moves reports whether a plan moves a domain over to other selectors.
-func Moves(made rotate.DomainPlan) bool {
-	return slices.ContainsFunc(made.Ordered, func(e rotate.Event) bool { return e.Kind == rotate.NewSelectors })
+// Moves reports whether what was ordered moves a domain over to other selectors.
+func Moves(ordered []rotate.Event) bool {
+	return slices.ContainsFunc(ordered, func(e rotate.Event) bool { return e.Kind == rotate.NewSelectors })
 }
 
 // published returns the names whose records a plan publishes, by the place to which each leads.

@@ -15,7 +15,7 @@ import (
 // AfterAdoption is Plan for what follows the adoption of keys: the domain was in phase was before it. Where nothing
 // was adopted, was is "".
 func AfterAdoption(seen health.Check, req rotate.Request, was rotate.Phase) rotate.DomainPlan {
-	return plan(seen, req, was)
+	return plan(seen, req, was, was != "")
 }
 
 // BeforeAdoption adds to a plan what keeps an adoption from beginning: something that is not dkimbot's at a selector

@@ -19,19 +19,25 @@ import (
 // one from being published again. So a plan can hold steps and a Stop.
 func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
 	seen rotate.Observation) rotate.DomainPlan {
-	return plan(health.New(now, want, have.AsOf(now), seen), req, "")
+	return plan(health.New(now, want, have.AsOf(now), seen), req, "", false)
 }
 
-// plan is Plan, from what is known. For what follows an adoption, adoptedIn is the phase before the adoption; else it
-// is "".
-func plan(known health.Check, req rotate.Request, adoptedIn rotate.Phase) rotate.DomainPlan {
+// Ordered is Plan for the state that an order makes of one in phase was.
+func Ordered(now time.Time, want rotate.Domain, req rotate.Request, was rotate.Phase, have rotate.State,
+	seen rotate.Observation) rotate.DomainPlan {
+	return plan(health.New(now, want, have.AsOf(now), seen), req, was, false)
+}
+
+// plan is Plan, from what is known, of a domain in phase was; "": as the state says. adopted: it is for what follows an
+// adoption.
+func plan(known health.Check, req rotate.Request, was rotate.Phase, adopted bool) rotate.DomainPlan {
 	want, have, seen := known.Want, known.Have, known.Seen
 	look := health.New(time.Time{}, want, have, seen)
 	drift := finding.Dated(look.Drift(), have.Drift)
 	p := &planner{newDraft(known, req)}
 	p.Reuse(&look)
-	p.afterAdoption = adoptedIn != ""
-	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision,
+	p.afterAdoption = adopted
+	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(was, have.Phase), Revision: have.Revision,
 		Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
 	p.plan.Steps = revocationsFirst(&p.Judge, wayout.ServedFirst(&p.Judge, p.plan.Steps))
