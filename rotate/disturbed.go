@@ -8,7 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Disturbed notes that a selector's name was seen to hold somebody else's record, or to show a
+// Disturbed notes that a selector's name was seen to hold somebody else's record, to lead nowhere or to show a
 // wildcard's, if it was. Resolvers may answer with that for its TTL after it has gone. So the
 // key's own record has to be seen alone again, and the wait begins then: without that, signers
 // would be switched to a key that many receivers can't find (I2). What stood there may be the
@@ -20,7 +20,8 @@ func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) bool {
 	sel := st.Selector(name)
 	other := append(slices.DeleteFunc(slices.Clone(s.Sight.Values), sel.Ours), s.Sight.Wildcard...)
 	// The name of a record that is another domain's was seen, though it is refused.
-	if s.SightErr != nil && fault.CodeOf(s.SightErr) != codes.SharedName || len(other) == 0 {
+	astray := fault.KindOf(s.SightErr) != fault.Transient && s.Sight.Complete && len(s.Sight.Values) == 0 // it leads nowhere
+	if !astray && (s.SightErr != nil && fault.CodeOf(s.SightErr) != codes.SharedName || len(other) == 0) {
 		return false
 	}
 	wait := CacheWait(s.Sight, 0)

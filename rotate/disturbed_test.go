@@ -166,3 +166,27 @@ func TestDisturbedInAFlight(t *testing.T) {
 		}
 	}
 }
+
+// TestLedNowhere: where every server led a selector's name nowhere, resolvers remember that, and the record is to be seen
+// again before it is relied on; what one server says, or what could not be asked, changes nothing (I2).
+func TestLedNowhere(t *testing.T) {
+	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	circle := fault.Lasting("look up", errors.New("the CNAMEs go in circles"), "")
+	for name, c := range map[string]struct {
+		seen rotate.SelectorSeen
+		want bool
+	}{
+		"on every server":         {rotate.SelectorSeen{Sight: rotate.Sight{Complete: true, TTL: time.Hour}, SightErr: circle}, true},
+		"on one server":           {rotate.SelectorSeen{SightErr: circle}, false},
+		"the look failed":         {rotate.SelectorSeen{Sight: rotate.Sight{Complete: true}, SightErr: errors.New("no answer")}, false},
+		"nothing, and no error":   {rotate.SelectorSeen{Sight: rotate.Sight{Complete: true, TTL: time.Hour}}, false},
+		"its own, though refused": {rotate.SelectorSeen{Sight: rotate.Sight{Complete: true, Values: []string{"r"}}, SightErr: circle}, false},
+	} {
+		key := rotate.Key{ID: "1", Record: "r", VerifiedAt: at.Add(-day)}
+		st := rotate.State{Phase: rotate.Ready, Active: "s1", Selectors: map[string]*rotate.Selector{"s1": {Key: &key}}}
+		if got := st.Disturbed("s1", c.seen, at); got != c.want || key.VerifiedAt.IsZero() != c.want ||
+			c.want && key.CacheWait != time.Hour {
+			t.Errorf("%s: %t; seen since %s, wait %s", name, got, key.VerifiedAt, key.CacheWait)
+		}
+	}
+}
