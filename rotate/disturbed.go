@@ -19,8 +19,8 @@ func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) bool {
 	}
 	sel := st.Selector(name)
 	other := append(slices.DeleteFunc(slices.Clone(s.Sight.Values), sel.Ours), s.Sight.Wildcard...)
-	// The name of a record that is another domain's was seen, though it is refused.
-	astray := fault.KindOf(s.SightErr) != fault.Transient && s.Sight.Complete && len(s.Sight.Values) == 0 // it leads nowhere
+	// What a name that is refused leads to was seen: the record of another selector, or, astray, nothing.
+	astray := fault.KindOf(s.SightErr) != fault.Transient && s.Sight.Complete && len(s.Sight.Values) == 0
 	if !astray && (s.SightErr != nil && fault.CodeOf(s.SightErr) != codes.SharedName || len(other) == 0) {
 		return false
 	}
