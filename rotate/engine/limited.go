@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
@@ -21,7 +22,7 @@ func (r *run) wait(ctx context.Context, err error) error {
 	if !errors.As(err, &held) || r.failed {
 		return err
 	}
-	standby := r.want.Policy.Other(r.st.Active)
+	standby := health.Managing(r.want, r.st).Policy.Other(r.st.Active)
 	if r.left.Asked || r.grant != nil {
 		return r.refused("", fault.Refuse(codes.Threshold,
 			fmt.Sprintf("start %s of %s: %v", plan.ChangeWords(codes.ActionRotate, standby), r.want.Name, held),

@@ -66,7 +66,7 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 func (r *run) begin(ctx context.Context, i rotate.Intent) error {
 	i.At = r.engine.Clock.Now()
 	r.left.Named = false // what was named continues; what a limit holds back after it is waited for
-	r.st.Begin(i, r.want.Policy)
+	r.st.Begin(i, health.Managing(r.want, r.st).Policy)
 	if err := r.save(ctx, r.plansUsed()...); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 	} else {
 		// The phase follows from the intent, and a report may have changed it since the key was tried.
 		r.st.Begin(rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: keyID, Version: version,
-			At: r.engine.Clock.Now()}, r.want.Policy)
+			At: r.engine.Clock.Now()}, health.Managing(r.want, r.st).Policy)
 	}
 	key, err := r.private(ctx, name, keyID, version)
 	if err != nil {
