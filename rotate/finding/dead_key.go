@@ -22,9 +22,14 @@ func Lost(domain, selector string, signers []string, all bool, led, repair strin
 		Message: fmt.Sprintf("%s fails now: it is signed with %s, %s", who, selector, where)}
 }
 
-// DeadKey says that signers of a domain sign with the key of a selector that was revoked; nil for none. all: these are
-// all signers. Of one that is not heard it is not known whether it still does: it was switched to that key last.
-func DeadKey(domain, selector string, signers []string, all bool, heard func(signer string) bool) *Finding {
+// DeadKey says that signers of a domain sign with the key of a selector that was revoked, or is compromised and gone from
+// DNS; nil for none. all: these are all signers. Of one that is not heard it is not known whether it still does: it was
+// switched to that key last.
+func DeadKey(domain, selector string, gone bool, signers []string, all bool, heard func(signer string) bool) *Finding {
+	state := "was revoked"
+	if gone {
+		state = "is compromised and gone from DNS"
+	}
 	if len(signers) == 0 {
 		return nil
 	}
@@ -38,14 +43,15 @@ func DeadKey(domain, selector string, signers []string, all bool, heard func(sig
 	}
 	switch {
 	case all && len(unheard) == 0:
-		says = append(says, fmt.Sprintf("all mail of %s fails now: it is signed with %s, whose key was revoked", domain, selector))
+		says = append(says, fmt.Sprintf("all mail of %s fails now: it is signed with %s, whose key %s", domain, selector,
+			state))
 	case len(sure) > 0:
-		says = append(says, fmt.Sprintf("mail of %s through %s fails now: it is signed with %s, whose key was revoked", domain,
-			strings.Join(sure, ", "), selector))
+		says = append(says, fmt.Sprintf("mail of %s through %s fails now: it is signed with %s, whose key %s", domain,
+			strings.Join(sure, ", "), selector, state))
 	}
 	if len(unheard) > 0 {
 		says = append(says, fmt.Sprintf("mail of %s through %s may fail now: it is not known what signs it, and %s, whose key "+
-			"was revoked, did last", domain, strings.Join(unheard, ", "), selector))
+			"%s, did last", domain, strings.Join(unheard, ", "), selector, state))
 	}
 	return &Finding{Code: codes.MailFails, Selector: selector, Asks: true, Message: strings.Join(says, "; "),
 		Repair: "signers leave that key by themselves as soon as they can be given another one; see what keeps them from it"}

@@ -7,17 +7,17 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
-// MailFails says that signers sign with a key that was revoked: their mail fails until they leave it.
+// MailFails says that signers sign with a key that is dead: their mail fails until they leave it.
 func MailFails(h *Check) *finding.Finding {
+	dead := func(s string) bool { return Dead(&h.Judge, s) || h.GivenUp(s) && shown.Gone(h.Seen.Selectors[s].Sight) }
 	s := h.Have.Active
-	if !Dead(&h.Judge, s) { // signers may wait for a fresh key at the other one
-		s = h.Have.Draining
-	}
-	if !Dead(&h.Judge, s) {
-		return nil
+	if !dead(s) { // signers may wait for a fresh key at the other one
+		if s = h.Have.Draining; !dead(s) {
+			return nil
+		}
 	}
 	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
-	f := finding.DeadKey(h.Want.Name, s, on, len(on) == len(h.Want.Signers),
+	f := finding.DeadKey(h.Want.Name, s, shown.Gone(h.Seen.Selectors[s].Sight), on, len(on) == len(h.Want.Signers),
 		func(name string) bool { return h.Seen.Signers[name].Err == nil })
 	if still := shown.Still(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" && f != nil {
 		f.Message += ", except where receivers ask " + still + ", which shows the key as before"

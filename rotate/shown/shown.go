@@ -54,6 +54,11 @@ func Alone(sight rotate.Sight, key *rotate.Key) bool {
 	return false
 }
 
+// Gone reports whether every server answered, and none shows a record.
+func Gone(sight rotate.Sight) bool {
+	return sight.Complete && !sight.Silent && !sight.Unchecked && len(sight.Values) == 0
+}
+
 // Somewhere reports whether a server shows a record of dkimbot's at a selector whose key can be revoked: not the fresh
 // one, which takes its place.
 func Somewhere(sight rotate.Sight, sel rotate.Selector) bool {
