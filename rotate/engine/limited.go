@@ -28,8 +28,7 @@ func (r *run) wait(ctx context.Context, err error) error {
 			fmt.Sprintf("start %s of %s: %v", plan.ChangeWords(codes.ActionRotate, standby), r.want.Name, held),
 			"try again "+held.When+", or start it now with "+rotate.FlagCounts))
 	}
-	why := rotate.Reason{Code: codes.Limit, Message: plan.ChangeWords(codes.ActionRotate, standby) +
-		" waits: " + held.Error()}
+	why := rotate.Reason{Code: codes.Limit, Message: plan.ChangeWords(codes.ActionRotate, standby) + " waits: " + held.Error()}
 	r.plan.Steps, r.plan.Switches, r.plan.Reason, r.plan.Held = nil, false, why, held.Bound.Key
 	r.plan.Next = &rotate.Next{Action: codes.ActionRotate, Selector: standby, At: held.Until, Reason: why}
 	return r.rest(ctx)

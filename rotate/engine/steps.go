@@ -160,7 +160,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	if err := claim(ctx, r, s.Selector); err != nil {
 		return err
 	}
-	if j := r.judge(); sel.Key != key && health.Kept(j, s.Selector) { // the fresh record revokes the old one
+	if j := r.judge(); sel.Key != key && wayout.Spared(j, s.Selector) { // the fresh record revokes the old one
 		return j.CantRevoke(s.Selector)
 	}
 	if old := sel.Key; old != key && r.st.Spares(s.Selector, old.ID) {

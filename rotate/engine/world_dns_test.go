@@ -168,8 +168,7 @@ func (w *world) checkUse(h *host, u *use) {
 	}
 }
 
-// joined reports whether a host that signed with nothing came to a key that another
-// one signed with.
+// joined reports whether a host that signed with nothing came to a key that it or another one had signed with.
 func (w *world) joined(h *host, u *use) bool {
 	for _, o := range h.uses {
 		if o != u && o.ref.Domain == u.ref.Domain && o.from.Before(u.from) && (!o.ended() || o.to.Add(-h.lag).After(u.from)) {
@@ -178,7 +177,7 @@ func (w *world) joined(h *host, u *use) bool {
 	}
 	for _, other := range w.hosts {
 		for _, o := range other.uses {
-			if other != h && o.ref == u.ref && !o.from.After(u.from) && (!o.ended() || !o.to.Before(u.from)) {
+			if o != u && o.ref == u.ref && o.from.Before(u.from) && !o.stray {
 				return true
 			}
 		}

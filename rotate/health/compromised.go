@@ -132,11 +132,6 @@ func (j *Judge) MayRevoke(selector string) bool {
 	return NoneSigns(j, selector)
 }
 
-// Kept reports whether a compromised key's record is to stay for now: mail by it would fail for nothing.
-func Kept(j *Judge, selector string) bool {
-	return j.Have.Leaked(selector) && !j.LostForGood(selector) && !j.MayRevoke(selector)
-}
-
 // AllSign reports whether all signers that answer say that they sign with a selector, also where the state has them at
 // another one: a person has switched them, or the state is an older one.
 func AllSign(j *Judge, selector string) bool {

@@ -9,7 +9,7 @@ import (
 
 // MailFails says that signers sign with a key that is dead: their mail fails until they leave it.
 func MailFails(h *Check) *finding.Finding {
-	dead := func(s string) bool { return Dead(&h.Judge, s) || h.GivenUp(s) && shown.Gone(h.Seen.Selectors[s].Sight) }
+	dead := func(s string) bool { return Dead(&h.Judge, s) || h.GivenUp(s) && shown.Gone(h.Seen.Selectors[s]) }
 	s := h.Have.Active
 	if !dead(s) { // signers may wait for a fresh key at the other one
 		if s = h.Have.Draining; !dead(s) {
@@ -17,7 +17,7 @@ func MailFails(h *Check) *finding.Finding {
 		}
 	}
 	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
-	f := finding.DeadKey(h.Want.Name, s, shown.Gone(h.Seen.Selectors[s].Sight), on, len(on) == len(h.Want.Signers),
+	f := finding.DeadKey(h.Want.Name, s, shown.Gone(h.Seen.Selectors[s]), on, len(on) == len(h.Want.Signers),
 		func(name string) bool { return h.Seen.Signers[name].Err == nil })
 	if still := shown.Still(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" && f != nil {
 		f.Message += ", except where receivers ask " + still + ", which shows the key as before"

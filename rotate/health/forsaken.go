@@ -20,14 +20,20 @@ import (
 
 // Forsaken reports whether nothing can be signed with a selector's key any more, or not reliably: a server shows a
 // record that dkimbot did not make, in the place of its own or beside it, or every server shows another domain's
-// record, or leads nowhere. No signer signs with that one's key.
+// record, or leads nowhere; or dkimbot's is gone, and can't be published. No signer signs with that one's key.
 func Forsaken(j *Judge, s string) bool {
 	key := j.Have.Selector(s).Key
-	if key == nil || j.Standing(s) != Foreign && !ledAway(j, s) || len(j.Seen.Selectors[s].Sight.Bogus) > 0 ||
-		j.Stale(s) || j.Shared || j.Have.Leaked(s) {
+	if key == nil || j.Standing(s) != Foreign && !ledAway(j, s) && !stuck(j, s) || j.Stale(s) || j.Shared ||
+		j.Have.Leaked(s) || len(j.Seen.Selectors[s].Sight.Bogus) > 0 {
 		return false
 	}
 	return j.signsBy(s) == "" || j.otherTags(s) != ""
+}
+
+// stuck reports whether a selector's record is gone from every server, and could not be published again.
+func stuck(j *Judge, s string) bool {
+	f := j.Have.Failed
+	return j.Have.Failures > 0 && f.Kind == rotate.Publish && f.Selector == s && shown.Gone(j.Seen.Selectors[s])
 }
 
 // ledAway reports whether a selector's name leads to another record of dkimbot's, or nowhere: no mail verifies there.
@@ -57,7 +63,7 @@ func Better(h *Check) (to string, at time.Time) {
 	if h.Have.Selector(to).Key == nil || h.Have.Leaked(from) || h.Stale(from) || !steady(h, to) {
 		return "", time.Time{}
 	}
-	barred := h.HandsOff(from) && (h.Standing(from) != Foreign || h.signsBy(from) == "")
+	barred := h.HandsOff(from) && (h.Standing(from) != Foreign || h.signsBy(from) == "") || stuck(&h.Judge, from)
 	for _, name := range h.Want.Signers {
 		present := h.onPresent(name, from)
 		lost := !present && Stranded(&h.Judge, name) && (barred || lacks(&h.Judge, name, from))

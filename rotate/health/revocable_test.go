@@ -72,7 +72,7 @@ func TestNoneSigns(t *testing.T) {
 // TestKept: the record of a compromised key stays while all mail needs it, and of no other key (I2).
 func TestKept(t *testing.T) {
 	kept := func(selector string) func(*health.Judge) any {
-		return func(j *health.Judge) any { return health.Kept(j, selector) }
+		return func(j *health.Judge) any { return wayout.Spared(j, selector) }
 	}
 	both := strays("s2", 1, "mx1", "mx2")
 	hold(t, map[string]verdict{

@@ -38,8 +38,7 @@ func (v *view) UsesDeadKey(signer string) bool {
 // AnyConfirmed reports whether a signer signs with the selector's key, as far as is known.
 func (v *view) AnyConfirmed(s string) bool {
 	key := v.Have.Selector(s).Key
-	return key != nil && slices.ContainsFunc(v.Want.Signers,
-		func(signer string) bool { return v.Confirmed(signer, s, key.ID) })
+	return key != nil && slices.ContainsFunc(v.Want.Signers, func(n string) bool { return v.Confirmed(n, s, key.ID) })
 }
 
 // OnCompromised reports whether a signer of a new domain signs with a compromised key at a

@@ -126,7 +126,7 @@ func (p *planner) flee(from, to string) {
 // leaves returns when a signer leaves a compromised key: not before at, when resolvers know the other one's record.
 // Where the key was revoked, or its record is gone, its mail fails until then: a wait would only let more of it fail.
 func (d *draft) leaves(signer, from, to string, at time.Time) time.Time {
-	seen, key, gone := d.Seen.Signers[signer], d.Have.Selector(to).Key, shown.Gone(d.Seen.Selectors[from].Sight)
+	seen, key, gone := d.Seen.Signers[signer], d.Have.Selector(to).Key, shown.Gone(d.Seen.Selectors[from])
 	verifies := seen.Err == nil && d.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID) == rotate.Verifies
 	there := !key.VerifiedAt.IsZero() || health.ShownOf(&d.Judge, to) != ""
 	if d.Now.Before(at) && (gone || health.Dead(&d.Judge, from)) && there && !verifies {

@@ -101,8 +101,8 @@ func (p *planner) align() bool {
 	for _, signer := range drifted {
 		from, seen := p.Known(active), p.Seen.Signers[signer]
 		switch {
-		case seen.Err == nil && seen.Ref.Selector == "" && p.AnyConfirmed(active):
-			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
+		case seen.Err == nil && seen.Ref.Selector == "":
+			from = time.Time{} // signers used the key: to wait for resolvers would only send more mail without a signature
 		case seen.Err == nil && p.mayVerify(seen):
 			from = p.Returnable(active) // its mail verifies meanwhile
 		}

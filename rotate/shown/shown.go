@@ -55,8 +55,9 @@ func Alone(sight rotate.Sight, key *rotate.Key) bool {
 }
 
 // Gone reports whether every server answered, and none shows a record.
-func Gone(sight rotate.Sight) bool {
-	return sight.Complete && !sight.Silent && !sight.Unchecked && len(sight.Values) == 0
+func Gone(seen rotate.SelectorSeen) bool {
+	sight := seen.Sight
+	return seen.SightErr == nil && sight.Complete && !sight.Silent && !sight.Unchecked && len(sight.Values) == 0
 }
 
 // Somewhere reports whether a server shows a record of dkimbot's at a selector whose key can be revoked: not the fresh

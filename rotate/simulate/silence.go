@@ -78,8 +78,9 @@ func (w *world) unheard(h *host, ref dkim.Ref) {
 	w.unshown[ref.KeyID] = cached
 }
 
-// rescues reports whether signers may leave a key for ref's without a wait: it was revoked, so that all their mail
-// fails, and a server shows ref's. Where a fresh key has taken the place of the revoked one, signers still have that.
+// rescues reports whether signers may leave a key for ref's without a wait: it was revoked, or no server showed it when
+// it was looked at, so that all their mail fails, and a server shows ref's. Where a fresh key has taken the place of
+// the revoked one, signers still have that.
 func (w *world) rescues(ref dkim.Ref) bool {
 	n := w.names[ref.Name]
 	shows := func(n *zoneName, server int, keyID string) bool {
@@ -90,7 +91,7 @@ func (w *world) rescues(ref dkim.Ref) bool {
 		if l.ref.Domain != ref.Domain || !l.used || left == nil {
 			continue
 		}
-		revoked := slices.ContainsFunc(left.last().values, w.keys.revoked)
+		revoked := slices.ContainsFunc(left.last().values, w.keys.revoked) || w.noneShowed(left, w.now.Add(-lastLook))
 		replaced := n == left && w.used(l.ref) && w.showAlone(n, ref.KeyID, true)
 		if n == left && !replaced || n != left && !revoked {
 			continue
@@ -102,6 +103,16 @@ func (w *world) rescues(ref dkim.Ref) bool {
 		}
 	}
 	return false
+}
+
+// noneShowed reports whether no server showed a record at a name then.
+func (w *world) noneShowed(n *zoneName, then time.Time) bool {
+	for i := range w.servers {
+		if len(n.shown(i, then).values) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // lost reports whether a host signs with nothing, or with a key that no server which answers shows.

@@ -51,6 +51,11 @@ func RevokeReason(j *health.Judge, s, from string) rotate.Reason {
 	return why
 }
 
+// Spared reports whether a compromised key's record is to stay for now: mail by it would fail for nothing.
+func Spared(j *health.Judge, selector string) bool {
+	return j.Have.Leaked(selector) && !j.LostForGood(selector) && !j.MayRevoke(selector)
+}
+
 // Kept returns when the private keys of selector s may be destroyed, and forgotten by signers: at from, or when no
 // process of a signer that has left the selector can need the key's file any more (I1).
 func Kept(j *health.Judge, s string, from time.Time) time.Time {

@@ -56,6 +56,9 @@ func Reason(h *health.Check, to string) rotate.Reason {
 	case health.Forsaken(&h.Judge, from) && led != "":
 		return rotate.Reason{Code: fault.CodeOf(h.Seen.Selectors[from].SightErr),
 			Message: fmt.Sprintf("%s leads to %s: signers leave it for %s", h.Name(from), led, to)}
+	case health.Forsaken(&h.Judge, from) && shown.Gone(h.Seen.Selectors[from]):
+		return rotate.Reason{Code: codes.Vanished,
+			Message: fmt.Sprintf("the record at %s is gone, and can't be published: signers leave it for %s", h.Name(from), to)}
 	case health.Forsaken(&h.Judge, from):
 		return rotate.Reason{Code: codes.ForeignRecord,
 			Message: fmt.Sprintf("%s shows a record that dkimbot did not make: signers leave it for %s", h.Name(from), to)}
