@@ -23,8 +23,8 @@ func Lost(domain, selector string, signers []string, all bool, led, repair strin
 }
 
 // DeadKey says that signers of a domain sign with the key of a selector that was revoked, or is compromised and gone
-// from DNS; nil for none. all: these are all signers. Of one that is not heard it is not known whether it still does: it
-// was switched to that key last.
+// from DNS; nil for none. all: these are all signers. Of one that is not heard it is not known whether it still does:
+// it was switched to that key last.
 func DeadKey(domain, selector string, gone bool, signers []string, all bool, heard func(signer string) bool) *Finding {
 	state := "was revoked"
 	if gone {
