@@ -86,7 +86,8 @@ func findBlock(text string, o master.Outline) (master.Span, error) {
 		}
 	}
 	if begins > 1 || begins != ends || block.Start > block.End {
-		return master.Span{}, fmt.Errorf("want one line %q and later one line %q, or neither", beginMark, endMark)
+		return master.Span{}, &master.Flaw{Reason: fmt.Sprintf("want one line %q and later one line %q, or neither", beginMark, endMark),
+			Remedy: "put one line " + beginMark + " before dkimbot's records and one line " + endMark + " after them"}
 	}
 	return block, nil
 }

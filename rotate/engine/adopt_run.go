@@ -24,8 +24,7 @@ func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 		return ctx.Err()
 	}
 	r.plan = adoption.Plan(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen, a)
-	others := func(s rotate.Step) bool { return s.Kind != rotate.Adopt }
-	taken := slices.DeleteFunc(slices.Clone(r.plan.Steps), others)
+	taken := slices.DeleteFunc(slices.Clone(r.plan.Steps), func(s rotate.Step) bool { return s.Kind != rotate.Adopt })
 	if r.plan.Stop != nil && len(taken) == 0 {
 		r.st = had
 		return errors.Join(r.plan.Stop, r.noteStrangers(ctx, a))
@@ -61,7 +60,8 @@ func (r *run) believe(ctx context.Context, a rotate.Adoption, had rotate.State) 
 	}
 	message := "the state was lost: dkimbot adopted what DNS and the keystore hold"
 	if had.Phase != rotate.New {
-		message = "the state was older than DNS and the keystore: dkimbot adopted what these hold"
+		message = "the state was older than DNS and the keystore: dkimbot adopted what these hold; " +
+			"report again what was reported as compromised since"
 	}
 	r.st = st
 	return r.save(ctx, r.event(rotate.Step{Kind: rotate.Believe}, codes.OutcomeDone, message))
