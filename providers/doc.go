@@ -12,7 +12,7 @@
 //   - What a record does not replace (dkim.TXT.Replaces) is left as it was, and the fault is Refused with
 //     code "foreign-record" (I6). RFC 2136 compares and sets in one step, and zone files under
 //     their lock; at Route 53 and Cloudflare the record is read directly before the change.
-//     A revocation (dkim.TXT.Beside) with RFC 2136 changes dkimbot's own record beside others.
+//     A revocation (dkim.TXT.Beside) with RFC 2136 or in zone files changes dkimbot's own record beside others.
 //   - An answer to a signed update or query that the key did not sign is not believed.
 //   - A call ends after Config.Timeout, a Publish after Config.Total once its
 //     first call has begun, whatever the module does; waiting in the queue ends with ctx.

@@ -85,6 +85,6 @@ func (z *zoneFiles) Set(ctx context.Context, rec dkim.TXT) error {
 	if rec.Replaces == nil {
 		gives = nil
 	}
-	_, err := z.module.Replace(ctx, rec.Zone+".", []libdns.Record{libdnsTXT(rec)}, gives)
+	_, err := z.module.Replace(ctx, rec.Zone+".", []libdns.Record{libdnsTXT(rec)}, gives, rec.Beside)
 	return err
 }

@@ -114,22 +114,27 @@ func (p *Provider) ListZones(ctx context.Context) ([]libdns.Zone, error) {
 // refused too: beside a CNAME ("cname"), below a zone cut ("zone-cut") or a
 // DNAME ("dname"); and so is a set with several TTLs ("ttl").
 func (p *Provider) SetRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
-	return p.Replace(ctx, zone, recs, nil)
+	return p.Replace(ctx, zone, recs, nil, false)
 }
 
 // Replace is SetRecords, and compares under the same lock: a TXT record of our block that is
 // none of recs gives way only when gives says so of its value; nil: always. Else nothing is
-// changed, and the call is refused with code "foreign-record" (invariant I6).
-func (p *Provider) Replace(ctx context.Context, zone string, recs []libdns.Record,
-	gives func(value string) bool) ([]libdns.Record, error) {
+// changed, and the call is refused with code "foreign-record" (invariant I6). Where beside is true, a record outside our
+// block stays beside recs, with its TTL, if one of ours stood beside it before.
+func (p *Provider) Replace(ctx context.Context, zone string, recs []libdns.Record, gives func(value string) bool,
+	beside bool) ([]libdns.Record, error) {
 	return p.change(ctx, "set", zone, recs, func(d *document, want []dns.RR) (own, result []dns.RR, err error) {
 		foreign, recs, err := d.foreignOf(want)
 		if err != nil {
 			return nil, nil, err
 		}
 		for i, f := range foreign {
-			if !slices.ContainsFunc(want, sameRecord(f)) {
+			switch {
+			case slices.ContainsFunc(want, sameRecord(f)):
+			case !beside || !slices.ContainsFunc(d.own, sameSet(f)):
 				return nil, nil, foreignFault(d, recs[i])
+			default:
+				shareTTL(want, f)
 			}
 		}
 		for _, o := range d.own {
@@ -141,6 +146,15 @@ func (p *Provider) Replace(ctx context.Context, zone string, recs []libdns.Recor
 		own = slices.DeleteFunc(slices.Clone(d.own), func(o dns.RR) bool { return slices.ContainsFunc(want, sameSet(o)) })
 		return append(own, missing(want, foreign)...), want, nil
 	})
+}
+
+// shareTTL gives those of want that are of a record's set its TTL (RFC 2181 section 5.2).
+func shareTTL(want []dns.RR, with dns.RR) {
+	for _, w := range want {
+		if sameSet(with)(w) {
+			w.Header().Ttl = with.Header().Ttl
+		}
+	}
 }
 
 // AppendRecords adds recs, atomically, and returns those that were not there yet.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,15 +77,13 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Zones that can't be found or read give a lasting error with a remedy, and
-// nothing is created in the directory.
 // TestStrangeInBlock: a TXT record in our block that somebody else wrote there stays, and the file
 // with it, unless the caller gives up just that value (I6).
 func TestStrangeInBlock(t *testing.T) {
 	p, path := newZone(t, zoneText)
 	replace := func(text, gives string) error {
 		_, err := p.Replace(t.Context(), "example.com.", []libdns.Record{txt("s1._domainkey", text)},
-			func(value string) bool { return value == gives })
+			func(value string) bool { return value == gives }, false)
 		return err
 	}
 	if err := replace("written by hand", ""); err != nil {
@@ -104,6 +103,45 @@ func TestStrangeInBlock(t *testing.T) {
 	}
 }
 
+// TestBesideAStranger: a record outside our block stays as it is when ours beside it is revoked, and gives the set its
+// time to live. Without one of ours, or where ours is to stand alone, nothing is changed (I6).
+func TestBesideAStranger(t *testing.T) {
+	const theirs = "s1._domainkey.example.com. 60 IN TXT \"v=DKIM1; p=AAAA\"\n"
+	replace := func(p *zonefile.Provider, beside bool) error {
+		_, err := p.Replace(t.Context(), "example.com.", []libdns.Record{txt("s1._domainkey", "v=DKIM1; p=")}, nil, beside)
+		return err
+	}
+	p, path := newZone(t, zoneText+theirs)
+	if err := replace(p, true); fault.CodeOf(err) != "foreign-record" {
+		t.Errorf("where none is ours: %v", err)
+	}
+	p, path = newZone(t, zoneText)
+	if _, err := p.SetRecords(t.Context(), "example.com", []libdns.Record{txt("s1._domainkey", longText)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(read(t, path)+theirs), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, path)
+	if err := replace(p, false); fault.CodeOf(err) != "foreign-record" || read(t, path) != before {
+		t.Errorf("what is to stand alone: %v", err)
+	}
+	for range 2 {
+		if err := replace(p, true); err != nil {
+			t.Fatal(err)
+		}
+		after := read(t, path)
+		if !strings.Contains(after, theirs) || strings.Contains(after, longText[:40]) ||
+			!slices.ContainsFunc(strings.Split(after, "\n"), func(line string) bool {
+				return strings.HasPrefix(line, "s1._domainkey") && strings.Contains(line, "60") && strings.HasSuffix(line, `p="`)
+			}) {
+			t.Errorf("the zone file is\n%s", after)
+		}
+	}
+}
+
+// Zones that can't be found or read give a lasting error with a remedy, and
+// nothing is created in the directory.
 func TestBadZones(t *testing.T) {
 	for name, tc := range map[string]struct {
 		zone  string
