@@ -81,10 +81,21 @@ func (r *Redis) Stop(t testing.TB) {
 // Do runs a command by redis-cli and returns what it says.
 func (r *Redis) Do(t testing.TB, words ...string) string {
 	t.Helper()
-	args := append(append([]string{"-h", "127.0.0.1", "-p", r.port, "--no-auth-warning"}, r.login...), words...)
-	out, err := exec.Command("redis-cli", args...).CombinedOutput()
+	out, err := r.ask(words)
 	if err != nil {
 		t.Fatalf("redis-cli %q: %v: %s", words, err, out)
 	}
-	return strings.TrimSpace(string(out))
+	return out
+}
+
+// Says reports whether a command by redis-cli says the word. A server that becomes a replica breaks connections off.
+func (r *Redis) Says(word string, words ...string) bool {
+	out, err := r.ask(words)
+	return err == nil && strings.Contains(out, word)
+}
+
+func (r *Redis) ask(words []string) (string, error) {
+	args := append(append([]string{"-h", "127.0.0.1", "-p", r.port, "--no-auth-warning"}, r.login...), words...)
+	out, err := exec.Command("redis-cli", args...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
 }
