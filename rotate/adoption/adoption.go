@@ -72,7 +72,7 @@ func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	}
 	rest := plan.AfterAdoption(health.New(now, want, after.AsOf(now), then), req, from)
 	rest.Seen = seen
-	if len(keys) > 0 && (rest.Stop == nil || p.rescues(a)) {
+	if len(keys) > 0 && (rest.Stop == nil || p.rescues()) {
 		rest.Steps = append(p.plan.Steps, rest.Steps...)
 		rest.Reason = rotate.Reason{Code: codes.Adopt, Message: "keys that are in use are taken under management"}
 	}
@@ -134,7 +134,7 @@ func (p *Adopter) usedBy(selector, keyID string) (signers []string) {
 // signs returns the selector whose key continues to sign, "" when that is not clear.
 func (p *Adopter) signs(a rotate.Adoption) string {
 	for _, k := range a.Keys {
-		if key := p.Have.Selector(k.Selector).Key; key != nil && key.ID == k.Key.ID() && p.Have.Leaked(k.Selector) {
+		if p.Have.Leaked(k.Selector) {
 			return p.Want.Policy.Other(k.Selector) // signers leave the compromised one
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -56,6 +57,14 @@ func TestBelievedOfALostState(t *testing.T) {
 		"only stored, one to sign": {nil, map[string]int{"s2": 1}, "s2", nil, "bootstrapping to s2 s1:preceded s2:dropped"},
 		"only stored, all use it": {nil, map[string]int{"s2": 1}, "", uses("s2", 1, "mx1", "mx2"),
 			"bootstrapping to s2 s1:preceded s2:tried"},
+		"only stored, all use it, and it was revoked": {nil, map[string]int{"s2": 1}, "", func(s *scene) {
+			uses("s2", 1, "mx1", "mx2")(s)
+			s.Show("s2", dkim.RevokedRecord(plantest.Record(plantest.Keys()[1])))
+		}, "bootstrapping to s1 s1:preceded s2:dropped,compromised"},
+		"stored, known before, and it was revoked": {map[string]int{"s1": 0}, map[string]int{"s2": 1}, "", func(s *scene) {
+			s.Have.Selectors = map[string]*rotate.Selector{"s2": {Tried: []string{id(1), "another"}}}
+			s.Show("s2", dkim.RevokedRecord(plantest.Record(plantest.Keys()[1])))
+		}, "new s1: s2:preceded,tried,dropped,compromised"},
 		"only stored, one uses it": {nil, map[string]int{"s2": 1}, "", uses("s2", 1, "mx1"),
 			"bootstrapping to s1 s1:preceded s2:tried"},
 		"only stored, all use another": {nil, map[string]int{"s2": 1}, "", uses("s2", 3, "mx1", "mx2"),
@@ -97,8 +106,8 @@ func brief(st rotate.State) string {
 			has = append(has, "tried"+strings.Repeat(" twice", len(sel.Tried)-1))
 		}
 		for _, r := range sel.Retired {
-			if has = append(has, "dropped"); !r.Dropped || r.Leaked {
-				has = append(has, fmt.Sprintf("%+v", r))
+			if has = append(has, "dropped"); r.Leaked {
+				has = append(has, "compromised")
 			}
 		}
 		out += fmt.Sprintf(" %s:%s", name, strings.Join(has, ","))

@@ -42,21 +42,18 @@ func (p *Adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 		p.stop(err)
 		return nil
 	}
-	if p.rescues(a) { // what stands at the other selector keeps none of them from going to this one
+	if p.rescues() { // what stands at the other selector keeps none of them from going to this one
 		given[p.Want.Policy.Other(p.signs(a))] = true
 	}
 	p.plan = plan.BeforeAdoption(p.Check, p.req, p.plan, given)
 	return keys
 }
 
-// rescues reports whether signers come from a key by which their mail fails to one that is adopted.
-func (p *Adopter) rescues(a rotate.Adoption) bool {
-	to := p.signs(a)
-	return slices.ContainsFunc(a.Keys, func(k dkim.SigningKey) bool { return k.Selector == to }) &&
-		slices.ContainsFunc(p.Want.Signers, func(name string) bool {
-			ref := p.Seen.Signers[name].Ref
-			return ref.Selector != "" && ref.Selector != to && health.Stranded(&p.Judge, name)
-		})
+// rescues reports whether mail of a signer fails, which comes to a good key by the adoption.
+func (p *Adopter) rescues() bool {
+	return slices.ContainsFunc(p.Want.Signers, func(name string) bool {
+		return p.Seen.Signers[name].Ref.Selector != "" && health.Stranded(&p.Judge, name)
+	})
 }
 
 // adoptable refuses keys for other selectors than the policy's, and domains that dkimbot signs

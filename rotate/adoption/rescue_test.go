@@ -52,10 +52,12 @@ func TestAdoptionRescues(t *testing.T) {
 		t.Errorf("the revoked key is noted as %+v", st.Selectors["s2"])
 	}
 	for title, change := range map[string]func(*scene){ // then nothing is taken up beside a record of others
-		"their mail verifies": func(s *scene) { s.Drift("s1", plantest.Keys()[0].ID(), "mx1", "mx2") },
-		"none signs":          func(s *scene) { s.Drift("", "", "mx1", "mx2") },
+		"their mail verifies":                  func(s *scene) { s.Drift("s1", plantest.Keys()[0].ID(), "mx1", "mx2") },
+		"none signs":                           func(s *scene) { s.Drift("", "", "mx1", "mx2") },
+		"they sign with one that is not known": func(s *scene) { s.Drift("s9", plantest.Keys()[3].ID(), "mx1", "mx2") },
 	} {
 		s, a := lost()
+		a.Active = "s1"
 		change(s)
 		p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
 		if p.Stop == nil || slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Adopt }) {

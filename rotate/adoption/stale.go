@@ -95,12 +95,12 @@ func (p *Adopter) knowsStored(st *rotate.State, a rotate.Adoption) {
 		if id == "" {
 			continue
 		}
-		noted := func(r rotate.Retired) bool { return r.KeyID == id && (r.Leaked || r.Dropped) }
 		switch sel, compromised := st.Selectors[s], p.compromisedKey(s, id) || p.revokedInDNS(s); {
 		case !compromised && slices.Contains(sel.Tried, id):
 		case !compromised && !p.unused(s, id):
 			sel.Tried = append(sel.Tried, id)
-		case !slices.ContainsFunc(sel.Retired, noted):
+		case !sel.Dropped(id):
+			sel.Tried = slices.DeleteFunc(sel.Tried, func(tried string) bool { return tried == id })
 			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: id, Version: p.Seen.Selectors[s].Version,
 				Dropped: true, Leaked: compromised})
 		}

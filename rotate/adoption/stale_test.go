@@ -62,12 +62,18 @@ func TestBelievedAfterAReport(t *testing.T) {
 			s.Stands("s1", n)
 			s.Stands("s2", 2) // the state does not know it
 			s.Drift("s1", plantest.Keys()[n].ID(), "mx1", "mx2")
+			s.Hold("s1", plantest.Keys()[n].ID(), 7)
+			s.Past("s1", "long ago")
 			a := held(map[string]int{"s1": n, "s2": 2})
 			a.Active = active
 			p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
 			st := believed(s, a)
 			if p.Stop != nil || st.Leaked("s1") != leaves || st.Selector("s1").ReplacedBefore(plantest.Keys()[0].ID()) == leaves {
 				t.Fatalf("key %d: %v; compromised %t, past %v", n, p.Stop, st.Leaked("s1"), st.Selector("s1").Past)
+			}
+			if key := st.Selector("s1").Key; leaves && (key.Version != 7 || st.Phase != rotate.Bootstrapping || st.Target != "s2") ||
+				!st.Selector("s1").ReplacedBefore("long ago") {
+				t.Errorf("key %d: %s to %s, s1 is %+v", n, st.Phase, st.Target, st.Selector("s1"))
 			}
 			flees := slices.ContainsFunc(p.Steps, func(s rotate.Step) bool {
 				return s.Kind == rotate.Activate && s.Selector == "s2" && s.Duty == rotate.Revocation

@@ -40,7 +40,7 @@ func everyKey(have rotate.State, o rotate.Compromised) rotate.Compromised {
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(have.Earlier)) {
-		if have.Selectors[s] == nil && !have.Earlier.Emptied(s) {
+		if !have.Earlier.Emptied(s) {
 			o.Selectors = append(o.Selectors, s)
 		}
 	}

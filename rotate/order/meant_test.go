@@ -57,6 +57,33 @@ func TestMeantKey(t *testing.T) {
 	}
 }
 
+// TestMeantIsGone: of a key whose selector the domain has no more nothing is noted, and what was reported besides stays so.
+// A report that refers to a key which is only to be destroyed yet is not one of the good key that signs (I5).
+func TestMeantIsGone(t *testing.T) {
+	s := plantest.Ready()
+	report := order.Meant(s.Have, rotate.Compromised{})
+	s.Have.Selectors["s1"].Key = plantest.KeyAt(3)
+	s.Have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: "other", Version: 1, Leaked: true}}
+	st, _, err := ordered(s, report)
+	if err != nil || !st.Selectors["s1"].Retired[0].Leaked || st.Leaked("s1") {
+		t.Errorf("%v: %+v", err, st.Selectors["s1"])
+	}
+	s.Have.Selectors["s1"].Key = nil
+	if keys := order.Meant(s.Have, rotate.Compromised{Selectors: []string{"s1", "s2"}}).Keys; len(keys) != 1 || keys["s2"] == "" {
+		t.Errorf("%v are meant", keys)
+	}
+	delete(s.Have.Selectors, "s1")
+	if _, events, err := ordered(s, report); err != nil || len(events) != 1 || events[0].Code != codes.GoneAlready {
+		t.Errorf("%v, %v", events, err)
+	}
+	s = plantest.Replaced()
+	s.Have.Selectors[s.Have.Draining].Retired[0].Leaked = true
+	st, events, err := ordered(s, order.Meant(s.Have, rotate.Compromised{}))
+	if err != nil || st.Leaked(s.Have.Active) || len(events) != 1 || events[0].Selector != s.Have.Draining {
+		t.Errorf("%v, %v; %s is compromised: %t", events, err, s.Have.Active, st.Leaked(s.Have.Active))
+	}
+}
+
 // TestEveryKey: a report of every key is of those at both selectors, and of those that are left of selectors that the
 // domain had before. What has no key is not named (I5).
 func TestEveryKey(t *testing.T) {

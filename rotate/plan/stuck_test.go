@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -23,6 +24,7 @@ func TestLeavesARecordThatIsGone(t *testing.T) {
 		"another step of it":     {[]func(*scene){failed, func(s *scene) { s.Have.Failed.Kind = rotate.Verify }}, false},
 		"it is over":             {[]func(*scene){failed, func(s *scene) { s.Have.Failures = 0 }}, false},
 		"a host was built again": {[]func(*scene){failed, func(s *scene) { s.Drift("", "", "mx1") }}, true},
+		"both were built again":  {[]func(*scene){failed, func(s *scene) { s.Drift("", "", "mx1", "mx2") }}, true},
 		"it is back":             {[]func(*scene){failed, func(s *scene) { s.Show("s1", plantest.Record(plantest.Keys()[0])) }}, false},
 	} {
 		s := plantest.Ready()
@@ -33,11 +35,14 @@ func TestLeavesARecordThatIsGone(t *testing.T) {
 		moved := 0
 		p := s.Plan()
 		for _, step := range p.Steps {
-			if step.Kind == rotate.Activate && step.Selector == "s2" && !step.NotBefore.After(s.Now) {
-				moved++
+			if step.Kind != rotate.Activate || step.Selector != "s2" {
+				continue
+			}
+			if moved++; step.NotBefore.After(s.Now) || !strings.Contains(step.Reason.Message, "is gone, and can't be published") {
+				t.Errorf("%s: %s goes to s2 at %s: %s", title, step.Signer, step.NotBefore, step.Reason.Message)
 			}
 		}
-		if (moved == len(s.Want.Signers)) != c.leaves {
+		if moved > 0 != c.leaves || c.leaves && moved != len(s.Want.Signers) {
 			t.Errorf("%s: %d signers go to s2: %s", title, moved, plantest.Steps(p, s.Now))
 		}
 	}
