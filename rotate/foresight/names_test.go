@@ -75,7 +75,8 @@ func TestOneName(t *testing.T) {
 			}()}, [][]rotate.Kind{all, {rotate.Activate}}},
 		{"one that is managed, and begins to move", []rotate.DomainPlan{at("a.example", "k.example.", first...),
 			func() rotate.DomainPlan {
-				made := newly(at("b.example", "k.example.", first...))
+				made := newly(at("b.example", "k.example.", append([]rotate.Step{{Kind: rotate.Generate, Selector: "s2"},
+					{Kind: rotate.Publish, Selector: "s2"}}, first...)...))
 				made.Phase, made.Ordered = rotate.Ready, []rotate.Event{{Kind: rotate.NewSelectors}}
 				return made
 			}()}, [][]rotate.Kind{all, nil}},

@@ -92,6 +92,7 @@ func TestForsakenWhereTheNameIsLedAway(t *testing.T) {
 		"a server is silent":         {plantest.Ready, changes(theirs, mutes("s1"), takenBy("s1")), is, false},
 		"signers use that one's key": {plantest.Ready, changes(theirs, takenBy("s1"), strays("s1", 3, "mx1")), is, false},
 		"both names are led away":    {plantest.Ready, changes(theirs, takenBy("s1"), takenBy("s2")), betterTo, ""},
+		"both are, and all fails":    {plantest.Ready, changes(theirs, takenBy("s1"), takenBy("s2")), all, true},
 		"the other's name is":        {plantest.Ready, changes(foreignAt("s2"), takenBy("s2")), betterTo, ""},
 		"its key is compromised":     {plantest.Ready, changes(theirs, takenBy("s1"), plantest.Leak("s1")), is, false},
 		"there is no key":            {plantest.Ready, changes(theirs, takenBy("s1"), keyless("s1")), is, false},
