@@ -59,6 +59,11 @@ func TestStillShown(t *testing.T) {
 		"another one, unsaved":  {plantest.Ready, shows(foreign), time.Minute, rotate.Turn, unsaved(unwritten), unwritten, 1},
 		"a wildcard":            {plantest.Ready, wild, time.Minute, rotate.Turn, nil, errAny, 1},
 		"a wildcard, to repair": {plantest.Ready, wild, time.Minute, rotate.Signing, nil, errAny, 1},
+		"its name is led elsewhere": {plantest.Ready, func(s *plantest.Scene) {
+			at := s.Seen.Selectors["s2"]
+			at.SightErr = errLed
+			s.Seen.Selectors["s2"] = at
+		}, time.Minute, rotate.Turn, nil, errLed, 1},
 		"it is revoked": {func() *plantest.Scene { s := plantest.Ready(); s.Have.Selectors["s2"].Revoked = true; return s },
 			shows(dkim.RevokedRecord(own(1))), time.Minute, rotate.Turn, nil, errAny, 1},
 		"another one where neither stood, compromised": {flight, func(s *plantest.Scene) { split(s, "s2", own(1), foreign) },
@@ -141,6 +146,7 @@ func TestStillForsaken(t *testing.T) {
 var (
 	errAny     = errors.New("any but a refusal")
 	errForeign = errors.New("somebody else's record")
+	errLed     = fault.Refuse(codes.SharedName, "look up s2", "give it a name of its own")
 	errSilent  = errors.New("no answer")
 )
 

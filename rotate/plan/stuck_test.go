@@ -25,7 +25,11 @@ func TestLeavesARecordThatIsGone(t *testing.T) {
 		"it is over":             {[]func(*scene){failed, func(s *scene) { s.Have.Failures = 0 }}, false},
 		"a host was built again": {[]func(*scene){failed, func(s *scene) { s.Drift("", "", "mx1") }}, true},
 		"both were built again":  {[]func(*scene){failed, func(s *scene) { s.Drift("", "", "mx1", "mx2") }}, true},
-		"it is back":             {[]func(*scene){failed, func(s *scene) { s.Show("s1", plantest.Record(plantest.Keys()[0])) }}, false},
+		"it is back, none signs": {[]func(*scene){failed, func(s *scene) {
+			s.Show("s1", plantest.Record(plantest.Keys()[0]))
+			s.Drift("", "", "mx1", "mx2")
+		}}, false},
+		"it is back": {[]func(*scene){failed, func(s *scene) { s.Show("s1", plantest.Record(plantest.Keys()[0])) }}, false},
 	} {
 		s := plantest.Ready()
 		s.Show("s1")

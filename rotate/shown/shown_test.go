@@ -37,6 +37,44 @@ func TestWritten(t *testing.T) {
 	}
 }
 
+// TestGone: a record is gone where every server says so, and not where one was not heard.
+func TestGone(t *testing.T) {
+	none := rotate.Sight{Complete: true}
+	silent, unchecked, partly, own := none, none, none, none
+	silent.Silent, unchecked.Unchecked, partly.Complete, own.Values = true, true, false, []string{plantest.KeyAt(0).Record}
+	for title, c := range map[string]struct {
+		seen rotate.SelectorSeen
+		want bool
+	}{
+		"none shows it":      {rotate.SelectorSeen{Sight: none}, true},
+		"one shows it":       {rotate.SelectorSeen{Sight: own}, false},
+		"one is silent":      {rotate.SelectorSeen{Sight: silent}, false},
+		"not each was asked": {rotate.SelectorSeen{Sight: partly}, false},
+		"nobody was asked":   {rotate.SelectorSeen{Sight: unchecked}, false},
+		"the look failed":    {rotate.SelectorSeen{Sight: none, SightErr: errors.New("no answer")}, false},
+	} {
+		if got := shown.Gone(c.seen); got != c.want {
+			t.Errorf("%s: %t", title, got)
+		}
+	}
+}
+
+// TestWrittenWhereAPurgeLeftOne: what a purge left at a name gives way to the record that is written there, and a revoked
+// record of somebody else's stays beside it.
+func TestWrittenWhereAPurgeLeftOne(t *testing.T) {
+	own, left := plantest.KeyAt(0).Record, "v=DKIM1; k=ed25519; p="
+	for vacated, want := range map[bool][]string{true: {own}, false: {left, own}} {
+		after := shown.Written(rotate.Sight{Values: []string{left}, Vacated: vacated}, rotate.Selector{}, own)
+		if slices.Sort(want); !slices.Equal(after.Values, want) || after.Vacated {
+			t.Errorf("vacated %t: %q", vacated, after.Values)
+		}
+	}
+	beside := shown.Written(rotate.Sight{Values: []string{"v=spf1 -all"}, Vacated: true}, rotate.Selector{}, own)
+	if len(beside.Values) != 2 {
+		t.Errorf("beside another one: %q", beside.Values)
+	}
+}
+
 // TestExposed: servers that show a key as before are named once it was revoked; before, they are right to show it, and
 // when all have followed there is nothing to say.
 func TestExposed(t *testing.T) {

@@ -97,6 +97,12 @@ func TestReasonToLeave(t *testing.T) {
 			seen.SightErr = fault.Lasting("look up s1", errors.New("a CNAME in a circle"), "remove it")
 			s.Seen.Selectors["s1"] = seen
 		}, "signer-strays: signers can't be given the key of s1: they are given that of s2"},
+		"a record that is gone, and can't be published": {func(s *scene) {
+			s.Show("s1")
+			s.Have.Failures, s.Have.Failed = 1, rotate.Failure{Kind: rotate.Publish, Selector: "s1"}
+		}, "vanished: the record at s1._domainkey.example.com is gone, and can't be published: signers leave it for s2"},
+		"a lost key, and its record is gone": {func(s *scene) { s.Hold("s1", "", 1); s.Show("s1") },
+			"key-missing: the private key of s1 is missing from the keystore, and a signer needs one: signers leave it for s2"},
 		"a lost key": {func(s *scene) { s.Hold("s1", "", 1) },
 			"key-missing: the private key of s1 is missing from the keystore, and a signer needs one: signers leave it for s2"},
 	} {

@@ -29,10 +29,13 @@ func TestDrainBegun(t *testing.T) {
 		code   codes.Code
 		more   string
 	}{
-		"its record stands":      {func(*plantest.Scene) {}, "", ""},
-		"a server lags":          {func(s *plantest.Scene) { s.Lag("s1") }, "", ""},
-		"DNS is silent":          {func(s *plantest.Scene) { s.DNSSilent("s1") }, "", ""},
-		"DNS is not asked":       {(*plantest.Scene).Uncheck, "", ""},
+		"its record stands": {func(*plantest.Scene) {}, "", ""},
+		"a server lags":     {func(s *plantest.Scene) { s.Lag("s1") }, "", ""},
+		"DNS is silent":     {func(s *plantest.Scene) { s.DNSSilent("s1") }, "", ""},
+		"DNS is not asked":  {(*plantest.Scene).Uncheck, "", ""},
+		"ours beside another": {func(s *plantest.Scene) {
+			s.Show("s1", plantest.Record(plantest.Keys()[0]), plantest.ForeignRecord)
+		}, "", ""},
 		"somebody else's":        {func(s *plantest.Scene) { s.Show("s1", plantest.ForeignRecord) }, codes.RecordForeign, "not its own"},
 		"another domain's":       {taken, codes.RecordForeign, "not its own"},
 		"its name leads nowhere": {nowhere, codes.RecordVanished, "missing from DNS"},

@@ -28,6 +28,12 @@ func TestLeftToDestroy(t *testing.T) {
 		"a key that was replaced":    {func(*plantest.Scene) {}, codes.Replace},
 		"a compromised one":          {leaked, codes.Compromised},
 		"its place is not taken yet": {stored, codes.Replace},
+		"one that was given up": {func(s *plantest.Scene) {
+			leaked(s)
+			for i := range s.Have.Selectors["s1"].Retired {
+				s.Have.Selectors["s1"].Retired[i].Dropped = true
+			}
+		}, codes.Replace},
 	} {
 		s := plantest.Replaced()
 		c.change(s)
