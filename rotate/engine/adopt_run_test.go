@@ -9,9 +9,37 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
+
+// TestAdoptionBesideARevokedRecord: the state is lost, and signers sign with a key whose record was emptied. The good key is
+// adopted though that record stays there, and the next run brings signers to it (I1, I6).
+func TestAdoptionBesideARevokedRecord(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(8 * day)
+	at := func(s string) dkim.Name { return dkim.Name{Domain: d.Name, Selector: s} }
+	old, good := w.live(at("s1"))[0], w.live(at("s2"))[0]
+	emptied := dkim.RevokedRecord(w.state(d.Name).Selectors["s1"].Key.Record)
+	w.spoil("s1", emptied)
+	w.store = newWorld(t).store
+	res := w.engine().Adopt(t.Context(), d, rotate.Adoption{FromKeystore: true, Active: "s2",
+		Keys: []dkim.SigningKey{{Name: at("s2"), Key: good}}, Stored: map[string]string{"s1": old.ID()}})
+	if fault.CodeOf(res.Err) != codes.ForeignRecord || res.State.Selector("s2").Key == nil {
+		t.Fatalf("%v; %+v", res.Err, res.State)
+	}
+	w.pass(day)
+	w.engine().Advance(t.Context(), d)
+	if c := w.state(d.Name).Signers["mx1"]; c.Selector != "s2" || c.KeyID != good.ID() {
+		t.Errorf("mx1 signs with %+v", c)
+	}
+	if shown := w.zone("s1._domainkey.example.com").changes; shown[len(shown)-1].value != emptied {
+		t.Errorf("s1 shows %q", shown[len(shown)-1].value)
+	}
+	w.excuse(at("s1"))
+}
 
 // TestInterruptedWhileLooking: a run that is told to end while it looks takes nothing from what it did not see: it
 // fails at nothing, and writes nothing.

@@ -55,7 +55,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 		seen = p.see(ctx, want, after)
 	}
 	was := after.Phase
-	if was == rotate.New && foresight.Moves(events) { // it is managed, and signers sign all the while
+	if foresight.Moves(events) { // it is managed, and signers sign all the while
 		was = have.Phase
 	}
 	made := plan.Ordered(now, want, req, was, after, seen)

@@ -128,6 +128,25 @@ func TestEmergencyPlanGoesToItsEnd(t *testing.T) {
 	}
 }
 
+// TestPlanSaysWhereItStands: a plan is of the phase that an order leads to; of a domain that is to move over to other
+// selectors it says where that stands, since it is managed, and signers sign all the while.
+func TestPlanSaysWhereItStands(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.switched(d)
+	d.Instruction = rotate.Rollback{}
+	if p := w.plan(d); w.state(d.Name).Phase != rotate.Draining || p.Phase != rotate.Switching {
+		t.Errorf("sent back: %s", p.Phase)
+	}
+	w, d = newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(9 * day)
+	d = elsewhere(d)
+	d.Instruction = rotate.ChangeSelectors{}
+	if p := w.plan(d); p.Phase != rotate.Ready || p.Stop != nil {
+		t.Errorf("moved: %s, %v", p.Phase, p.Stop)
+	}
+}
+
 // TestPlanAsksOnce: DNS is asked once for each selector, unless an instruction gives the domain other ones: the plans of
 // many domains are made at a time.
 func TestPlanAsksOnce(t *testing.T) {
