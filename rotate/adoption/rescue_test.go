@@ -13,7 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
-// TestAdoptionRescues: the state is lost, and signers sign with a key that was revoked. Nobody is told to publish that
+// TestAdoptionRescues: the state is lost, and signers sign with a key that was revoked. No person is told to publish that
 // again. Signers go to the good one that is adopted, whatever stands at the other selector, and the revoked key is
 // noted as compromised (I1, I6, I12).
 func TestAdoptionRescues(t *testing.T) {

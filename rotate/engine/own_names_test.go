@@ -24,7 +24,7 @@ func (w *world) leads(from, to string, on *bool) {
 }
 
 // TestOwnSelectorsAtOneName: where the name of one selector leads to the record of the domain's other one, it is refused
-// by name, and nobody is told to remove that record. Signers leave it for the other one, whose record it is, also where
+// by name, and no person is told to remove that record. Signers leave it for the other one, whose record it is, also where
 // its key is compromised; and they stay where only the standby's name leads to the active one (I2, I3).
 func TestOwnSelectorsAtOneName(t *testing.T) {
 	s1, s2 := dkim.Name{Domain: "example.com", Selector: "s1"}.String(), dkim.Name{Domain: "example.com", Selector: "s2"}.String()

@@ -9,7 +9,7 @@ import (
 )
 
 // A CNAME may lead a selector's name to the record of another one, which dkimbot made for that: it is no record of
-// somebody else's, and nobody is asked to remove it (I2, I3).
+// somebody else's, and no person is asked to remove it (I2, I3).
 
 // Role is what a selector is to its domain.
 type Role int

@@ -75,7 +75,7 @@ func TestForsakenOfShared(t *testing.T) {
 }
 
 // TestForsakenWhereTheNameIsLedAway: signers leave a selector whose name leads to another domain's record where every
-// server surely shows that one, and nobody uses its key (I2, I6).
+// server surely shows that one, and no signer uses its key (I2, I6).
 func TestForsakenWhereTheNameIsLedAway(t *testing.T) {
 	is := func(j *health.Judge) any { return health.Forsaken(j, "s1") }
 	all := func(j *health.Judge) any { return health.AllFails(j, "s1") }

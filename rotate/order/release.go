@@ -18,7 +18,8 @@ func giveRelease(p *order, o rotate.Release, st *rotate.State) ([]rotate.Event, 
 	}
 	if why := p.restless(); why != "" && st.Released == nil {
 		return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("release %s: %s", p.Want.Name, why),
-			"'dkimbot rotate --domain "+p.Want.Name+" --wait' finishes what is under way, where the configuration lists it; then release it")
+			"'dkimbot rotate --domain "+p.Want.Name+" --wait' finishes what is under way, where the configuration lists it; "+
+				"then release it")
 	}
 	if st.Released == nil {
 		st.Released = &rotate.ReleaseState{At: p.Now}

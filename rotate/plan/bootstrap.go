@@ -23,8 +23,7 @@ func (p *planner) bootstrap() {
 		(p.obstacle() != nil || p.unread(p.Want.Policy.Selectors[:]...) || p.closed(codes.ActionBootstrap, "")) {
 		return
 	}
-	first := p.first()
-	complete := p.obstacle() == nil
+	first, complete := p.first(), p.obstacle() == nil
 	for _, s := range p.Want.Policy.Selectors {
 		if p.Have.Leaked(s) {
 			continue
@@ -70,7 +69,8 @@ func (p *planner) bringBack(first string) {
 		case p.Joins(signer, first, key.ID) && (p.Seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
 			p.bring(rotate.Signing, signer, first, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
-		case p.Seen.Signers[signer].Ref.Selector != "" && health.Stranded(&p.Judge, signer):
+		case p.Seen.Signers[signer].Ref.Selector != "" && health.Stranded(&p.Judge, signer) &&
+			(p.Seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
 			p.bring(rotate.Signing, signer, first, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "its mail fails, and " + first + " is public"})
 		}

@@ -22,6 +22,8 @@ func TestBringBack(t *testing.T) {
 		"the other signs elsewhere": {[]func(*scene){func(s *scene) { s.Drift("s9", plantest.Keys()[3].ID(), "mx2") }},
 			false, false},
 		"the other has the standby, and its mail fails": {[]func(*scene){func(s *scene) { s.Sign("s2", "mx2") }}, false, true},
+		"it does, and the keystore is silent": {[]func(*scene){func(s *scene) { s.Sign("s2", "mx2"); s.KeystoreSilent("s1") }},
+			false, false},
 		"the other has the standby, which shows": {[]func(*scene){func(s *scene) {
 			s.Sign("s2", "mx2")
 			s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.ForeignRecord)

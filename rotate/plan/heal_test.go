@@ -52,7 +52,7 @@ func TestSwitchHeals(t *testing.T) {
 		s.Seen.Selectors["s1"] = seen
 	}
 	led := func(s *scene) { s.Show("s1", plantest.Record(strange)); taken(s) }
-	twin := func(s *scene) { // by a CNAME to a place that is nobody's as far as is known
+	twin := func(s *scene) { // by a CNAME to a place that is no other domain's as far as is known
 		s.Show("s1", s.Have.Selectors["s2"].Key.Record)
 		for name, seen := range s.Seen.Selectors {
 			seen.Sight.Owner = "keys.example.net"

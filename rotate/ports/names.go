@@ -99,8 +99,8 @@ func ClaimName(ctx context.Context, names Names, owner string, name dkim.Name) e
 	return Shared(owner, name, holder)
 }
 
-// ClaimFree claims the place in DNS at which a name's record stands already, where nobody has claimed it. What can't be
-// found out stops nothing; that somebody was faster does.
+// ClaimFree claims the place in DNS at which a name's record stands already, where no selector has claimed it. What
+// can't be found out stops nothing; that somebody was faster does.
 func ClaimFree(ctx context.Context, names Names, owner string, name dkim.Name) error {
 	if names == nil {
 		return nil

@@ -30,7 +30,7 @@ func (n oneName) Kept(context.Context, string) (dkim.Name, rotate.State, error) 
 }
 
 // TestUnshared: a name that leads to a record of dkimbot's is refused by name, whatever became of the domain whose it
-// is, and nobody is asked to remove what signers or mail on its way may need. What dkimbot left of a domain that was
+// is, and no person is asked to remove what signers or mail on its way may need. What dkimbot left of a domain that was
 // purged makes way, and what is not dkimbot's is judged elsewhere (I2, I3, I6).
 func TestUnshared(t *testing.T) {
 	const live, empty, strange = "v=DKIM1; k=ed25519; p=AAAA", "v=DKIM1; k=ed25519; p=", "v=DKIM1; k=ed25519; p=BBBB"

@@ -111,7 +111,9 @@ func TestReportMeansTheKeyOfThen(t *testing.T) {
 		defer said.Close()
 		report.Stderr = said
 		must(t, report.Start())
-		eventually(t, "it waits", func() bool { return strings.Contains(l.read(t, "said"), "the request is recorded after that") })
+		eventually(t, "it waits", func() bool {
+			return strings.Contains(l.read(t, "said"), "the request is recorded after that")
+		})
 		reports = append(reports, report)
 	}
 	l.file(t, "go", "")
@@ -122,7 +124,8 @@ func TestReportMeansTheKeyOfThen(t *testing.T) {
 	}
 	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s1", "--wait").want(t, 0)
 	got := l.status(t, "example.test")
-	if got.Active == nil || *got.Active != "s2" || got.Selectors["s2"].KeyID != good || got.Selectors["s1"].KeyID == leaked {
+	if got.Active == nil || *got.Active != "s2" || got.Selectors["s2"].KeyID != good ||
+		got.Selectors["s1"].KeyID == leaked {
 		t.Errorf("%v; s1 had %s, s2 %s", got, leaked, good)
 	}
 }
