@@ -70,7 +70,7 @@ func (p *planner) bringBack(first string) {
 			p.bring(rotate.Signing, signer, first, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		case p.Seen.Signers[signer].Ref.Selector != "" && health.Stranded(&p.Judge, signer) &&
-			(p.Seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
+			p.Seen.Selectors[first].KeyErr == nil:
 			p.bring(rotate.Signing, signer, first, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "its mail fails, and " + first + " is public"})
 		}

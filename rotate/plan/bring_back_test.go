@@ -24,11 +24,6 @@ func TestBringBack(t *testing.T) {
 		"the other has the standby, and its mail fails": {[]func(*scene){func(s *scene) { s.Sign("s2", "mx2") }}, false, true},
 		"it does, and the keystore is silent": {[]func(*scene){func(s *scene) { s.Sign("s2", "mx2"); s.KeystoreSilent("s1") }},
 			false, false},
-		"it does, the keystore is silent, and it fetches its keys": {[]func(*scene){func(s *scene) {
-			s.Sign("s2", "mx2")
-			s.KeystoreSilent("s1")
-			s.Seen.Fetchers = map[string]bool{"mx2": true}
-		}}, false, true},
 		"the other has the standby, which shows": {[]func(*scene){func(s *scene) {
 			s.Sign("s2", "mx2")
 			s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.ForeignRecord)
