@@ -111,11 +111,11 @@ func TestBesideAStranger(t *testing.T) {
 		_, err := p.Replace(t.Context(), "example.com.", []libdns.Record{txt("s1._domainkey", "v=DKIM1; p=")}, nil, beside)
 		return err
 	}
-	p, path := newZone(t, zoneText+theirs)
-	if err := replace(p, true); fault.CodeOf(err) != "foreign-record" {
+	alone, _ := newZone(t, zoneText+theirs)
+	if err := replace(alone, true); fault.CodeOf(err) != "foreign-record" {
 		t.Errorf("where none is ours: %v", err)
 	}
-	p, path = newZone(t, zoneText)
+	p, path := newZone(t, zoneText)
 	if _, err := p.SetRecords(t.Context(), "example.com", []libdns.Record{txt("s1._domainkey", longText)}); err != nil {
 		t.Fatal(err)
 	}
