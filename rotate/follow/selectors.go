@@ -61,6 +61,9 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 			continue // nothing was made there
 		}
 		kept := gone[name].Remainder()
+		if k := kept.Key; k != nil && k.MayBePublic() && k.VerifiedAt.IsZero() {
+			k.PublishedAt = now // it was tried until now, also where no answer came
+		}
 		if i := st.Intent; i != nil && i.Kind == rotate.StoreKey && i.Selector == name { // it may be there, unheard
 			kept.Retired = append(kept.Retired, rotate.Retired{KeyID: i.KeyID, Version: i.Version + 1})
 		}
@@ -122,6 +125,25 @@ func Unused(st rotate.State, selector string) bool {
 	sel := st.Earlier[selector]
 	return sel != nil && (sel.Key == nil && len(sel.Tried) > 0 || sel.Key != nil && sel.Key.Leaked.IsZero()) &&
 		!slices.ContainsFunc(st.Former, func(f rotate.Former) bool { return f.Selector == selector })
+}
+
+// slowestShown is how long after it was published a record may come to DNS that no look has shown: name servers may be
+// days behind.
+const slowestShown = 7 * 24 * time.Hour
+
+// MayAppear returns until when the record of a key may still come to DNS: it was published, and nobody has seen it
+// since; zero where that can't be, or where the key was revoked.
+func MayAppear(key *rotate.Key) time.Time {
+	if key == nil || !key.MayBePublic() || !key.VerifiedAt.IsZero() || !key.RevokedAt.IsZero() {
+		return time.Time{}
+	}
+	return key.PublishedAt.Add(slowestShown)
+}
+
+// AppearReason says why the private key at a selector that the domain had earlier is kept while its record may come.
+func AppearReason(s string) rotate.Reason {
+	return rotate.Reason{Code: codes.SelectorLeft, Message: fmt.Sprintf("the record of %s was published, and DNS has not "+
+		"shown it yet: it may come late, and is to be removed then", s)}
 }
 
 // Misnamed refuses to begin a move at other selectors than it was ordered for: at those from which the domain is just

@@ -222,6 +222,49 @@ func TestUnused(t *testing.T) {
 	}
 }
 
+// TestMayAppear: the record of a key that was published, and that nobody has seen since, may come to DNS for a week.
+func TestMayAppear(t *testing.T) {
+	for title, c := range map[string]struct {
+		change func(*rotate.Key)
+		until  time.Time
+	}{
+		"it was seen":                       {func(*rotate.Key) {}, time.Time{}},
+		"nobody has seen it":                {func(k *rotate.Key) { k.VerifiedAt = time.Time{} }, then.Add(7 * 24 * time.Hour)},
+		"it was revoked":                    {func(k *rotate.Key) { k.VerifiedAt, k.RevokedAt = time.Time{}, then }, time.Time{}},
+		"its publication has not begun yet": {func(k *rotate.Key) { *k = rotate.Key{ID: k.ID, StoredAt: then} }, time.Time{}},
+	} {
+		key := public("1")
+		key.PublishedAt = then
+		c.change(key)
+		if got := follow.MayAppear(key); !got.Equal(c.until) {
+			t.Errorf("%s: %s", title, got)
+		}
+	}
+	if got := follow.MayAppear(nil); !got.IsZero() {
+		t.Errorf("no key: %s", got)
+	}
+}
+
+// TestMovedBackUnseen: a record that nobody has seen when a move is given up may have been published until then (I7).
+func TestMovedBackUnseen(t *testing.T) {
+	now := then.Add(time.Hour)
+	for title, c := range map[string]struct {
+		key  *rotate.Key
+		want time.Time
+	}{
+		"seen":                       {&rotate.Key{ID: "4", PublishedAt: then, VerifiedAt: then}, then},
+		"published, and not seen":    {&rotate.Key{ID: "4", PublishedAt: then}, now},
+		"tried, and no answer came":  {&rotate.Key{ID: "4", CacheWait: time.Minute}, now},
+		"its publication is to come": {&rotate.Key{ID: "4"}, time.Time{}},
+	} {
+		st := moving()
+		st.Selectors["b"] = &rotate.Selector{Key: c.key}
+		if got := follow.MovedBack(st, listed, now).Earlier["b"].Key.PublishedAt; !got.Equal(c.want) {
+			t.Errorf("%s: %s, want %s", title, got, c.want)
+		}
+	}
+}
+
 // TestMisnamed: a policy that names what the domain is just moving away from is refused before anything is made there, and
 // so are selectors to which nobody has ordered it to move.
 func TestMisnamed(t *testing.T) {

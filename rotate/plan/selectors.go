@@ -71,8 +71,7 @@ func revokeLeft(p *planner, now bool) {
 
 // leaving reports whether a signer leaves a selector that the domain had earlier when a wait is over.
 func (d *draft) leaving(selector string) bool {
-	return slices.ContainsFunc(d.waiting,
-		func(s rotate.Step) bool { return d.Seen.Signers[s.Signer].At(selector) })
+	return slices.ContainsFunc(d.waiting, func(s rotate.Step) bool { return d.Seen.Signers[s.Signer].At(selector) })
 }
 
 // putsOff reports whether a policy that names other selectors is no reason to stop yet: signers are brought to a good
@@ -84,7 +83,7 @@ func putsOff(d *draft) bool {
 
 // emptyEarlier plans to destroy the private keys at selectors that the domain had earlier. Three things come first:
 // every signer says that it signs with another key, mail that was signed with these has arrived, and their records
-// are no longer in DNS. In a wrong keystore nothing is destroyed: it would stay in the right one (I5).
+// are not in DNS, nor on their way there. In a wrong keystore nothing is destroyed: it would stay in the right one (I5).
 func emptyEarlier(p *planner) {
 	if p.plan.Stop == nil && follow.Moving(p.Have) {
 		names, drain := make([]string, 0, 2), p.Want.Policy.Drain
@@ -122,12 +121,13 @@ func emptyEarlier(p *planner) {
 			p.warn(codes.RemovalUnseen, finding.Thing{Selector: s}, "the private key at %s is kept: verify.mode is none, and so "+
 				"dkimbot can't see whether its record was removed; set another mode for the domain once, and it is destroyed", p.Name(s))
 		case seen.Err != nil || !seen.Sight.Complete:
-		case slices.ContainsFunc(seen.Sight.Values,
-			func(v string) bool {
-				rewritten := sel.Key != nil && dkim.Holds(v, sel.Key.ID)
-				return rewritten || sel.Ours(v) && !(exposed && dkim.RevokedValue(v))
-			}):
+		case slices.ContainsFunc(seen.Sight.Values, func(v string) bool {
+			rewritten := sel.Key != nil && dkim.Holds(v, sel.Key.ID)
+			return rewritten || sel.Ours(v) && !(exposed && dkim.RevokedValue(v))
+		}):
 			p.warn(codes.RecordLeft, finding.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
+		case follow.MayAppear(sel.Key).After(p.Now):
+			comesNext(&p.draft, rotate.Destroy, s, follow.MayAppear(sel.Key), follow.AppearReason(s))
 		case p.WrongKeystore(s) != nil:
 		default:
 			for _, r := range sel.Retired {

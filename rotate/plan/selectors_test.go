@@ -74,6 +74,12 @@ func TestEmptyEarlier(t *testing.T) {
 			}
 		}
 	}
+	unseen := func(published time.Duration) func(*scene) {
+		return func(s *scene) {
+			key := s.Have.Earlier["old"].Key
+			key.VerifiedAt, key.PublishedAt, s.Have.Former = time.Time{}, s.Now.Add(-published), nil
+		}
+	}
 	shows := func(values ...string) func(*scene) {
 		return sight(func(r *rotate.RecordSeen) { r.Sight.Values = values })
 	}
@@ -115,6 +121,14 @@ func TestEmptyEarlier(t *testing.T) {
 		"the keystore is an older copy":                            {[]func(*scene){lostKeys("old key")}, ""},
 		"compromised, and the keystore holds no key of the domain": {[]func(*scene){leaked, lostKeys("")}, ""},
 		"no signer was given it":                                   {[]func(*scene){func(s *scene) { s.Have.Former = nil }}, "destroy"},
+		"its record was published, and nobody has seen it": {[]func(*scene){unseen(6 * 24 * time.Hour)},
+			"next destroy in 24h0m0s"},
+		"nobody has seen its record for a week": {[]func(*scene){unseen(7 * 24 * time.Hour)}, "destroy"},
+		"its record came late":                  {[]func(*scene){unseen(6 * 24 * time.Hour), shows(record)}, "record-left"},
+		"compromised, and its record may come": {[]func(*scene){unseen(6 * 24 * time.Hour), func(s *scene) {
+			s.Have.Earlier["old"].Key.Leaked, s.Have.Earlier["old"].Retired[0].Leaked = s.Now, true
+		}}, "next destroy in 24h0m0s"},
+		"compromised and revoked, and nobody has seen its record": {[]func(*scene){leaked, unseen(time.Hour)}, "destroy"},
 		"nobody knows who uses it": {[]func(*scene){func(s *scene) { s.Have.Former, s.Have.Earlier["old"].Key = nil, nil }},
 			""},
 		"compromised, and its mail is on its way": {[]func(*scene){until(later), leaked}, "destroy"},
