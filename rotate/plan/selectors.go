@@ -83,7 +83,7 @@ func putsOff(d *draft) bool {
 
 // emptyEarlier plans to destroy the private keys at selectors that the domain had earlier. Three things come first:
 // every signer says that it signs with another key, mail that was signed with these has arrived, and their records
-// are not in DNS, nor on their way there. In a wrong keystore nothing is destroyed: it would stay in the right one (I5).
+// are not in DNS nor on their way there. In a wrong keystore nothing is destroyed; it would stay in the right one (I5).
 func emptyEarlier(p *planner) {
 	if p.plan.Stop == nil && follow.Moving(p.Have) {
 		names, drain := make([]string, 0, 2), p.Want.Policy.Drain
