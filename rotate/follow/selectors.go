@@ -68,11 +68,12 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 			kept.Retired = append(kept.Retired, rotate.Retired{KeyID: i.KeyID, Version: i.Version + 1})
 		}
 		back.Earlier[name] = kept
-		for _, signer := range signers {
+		for _, signer := range append(slices.Sorted(maps.Keys(st.Signers)), signers...) { // also those that are not listed
 			c := st.Signers[signer]
 			given := st.Intent != nil && st.Intent.Kind == rotate.Activate && st.Intent.Signer == signer &&
 				st.Intent.Selector == name
-			if given || c.Selector == name || c.Unsure || !kept.LastUsedAt.IsZero() {
+			used := slices.Contains(signers, signer) && !kept.LastUsedAt.IsZero()
+			if given || c.Selector == name || c.Unsure || used {
 				back.Former = back.Former.Uses(signer, name)
 			}
 		}
@@ -83,12 +84,32 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 		back.Selectors[name] = sel
 		delete(back.Earlier, name)
 	}
+	for _, f := range back.Former {
+		signsOffTheList(&back, f, origin.Active, signers, now)
+	}
 	back.Former = slices.DeleteFunc(back.Former, func(f rotate.Former) bool { return back.Selectors[f.Selector] != nil })
 	back.Enter(rotate.Bootstrapping)
 	back.Enter(rotate.Ready)
 	back.Active, back.SwitchedAt, back.Origin = origin.Active, origin.SwitchedAt, nil
 	back.Selectors[back.Active].LastUsedAt = now
 	return back
+}
+
+// signsOffTheList notes that a signer which is not listed signs with a selector to which a domain goes back, or did so
+// until a time: that selector's drain counts from then (I2). Of one that may sign with both that is the active one.
+func signsOffTheList(back *rotate.State, f rotate.Former, active string, listed []string, now time.Time) {
+	sel := back.Selectors[f.Selector]
+	if sel == nil || slices.Contains(listed, f.Signer) {
+		return
+	}
+	c := rotate.Confirmed{Selector: f.Selector, KeyID: sel.Key.ID, At: now, Left: true, Signs: f.Until.IsZero()}
+	if left := f.Until.Add(-sel.Drain - rotate.Grace); !c.Signs && left.Before(now) {
+		c.At = left
+	}
+	had, known := back.Signers[f.Signer]
+	if !known || c.Signs && (!had.Signs || f.Selector == active) || !had.Signs && c.At.After(had.At) {
+		back.Signers[f.Signer] = c
+	}
 }
 
 // CanMoveBack reports whether the domain still has all that it had before it moved over to other selectors: no

@@ -72,9 +72,6 @@ func TestMovedToANameOfBefore(t *testing.T) {
 	}
 }
 
-// TestMovedBack: the domain is as it was before, and mail that may be signed at a new selector is waited for: of each
-// signer that was given one, or may have been, by what is known (I2). A private key that may have reached the keystore
-// is to be destroyed with the others (I5).
 // TestMovedInOrder: the same state leads to the same state each time. What signers used before is a list, and was put
 // together in the order of a map.
 func TestMovedInOrder(t *testing.T) {
@@ -91,6 +88,9 @@ func TestMovedInOrder(t *testing.T) {
 	}
 }
 
+// TestMovedBack: the domain is as it was before, and mail that may be signed at a new selector is waited for: of each
+// signer that was given one, or may have been, by what is known (I2). A private key that may have reached the keystore
+// is to be destroyed with the others (I5).
 func TestMovedBack(t *testing.T) {
 	st := moving()
 	st.Signers = rotate.Confirmations{"mx1": {Selector: "a", KeyID: "3"}, "mx2": {Selector: "s1", Unsure: true},
@@ -242,6 +242,49 @@ func TestMayAppear(t *testing.T) {
 	}
 	if got := follow.MayAppear(nil); !got.IsZero() {
 		t.Errorf("no key: %s", got)
+	}
+}
+
+// TestMovedBackOffTheList: a signer that is not listed, and that signed with a selector to which the domain goes back, is
+// known to do so, or to have left it: mail that it signs is waited for (I2). Of one that was given a new key before it was
+// taken off the list, the mail at the new selector is.
+func TestMovedBackOffTheList(t *testing.T) {
+	now, left := then.Add(20*24*time.Hour), then.Add(5*24*time.Hour)
+	until := left.Add(7*24*time.Hour + rotate.Grace)
+	both := func(s1, s2 time.Time) rotate.Formers {
+		return rotate.Formers{{Selector: "s2", Signer: "mx9", Until: s2}, {Selector: "s1", Signer: "mx9", Until: s1}}
+	}
+	for title, c := range map[string]struct {
+		former rotate.Formers
+		want   rotate.Confirmations
+	}{
+		"it signs with the active one": {both(time.Time{}, until),
+			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: now, Left: true, Signs: true}}},
+		"it signs with the standby": {both(until, time.Time{}),
+			rotate.Confirmations{"mx9": {Selector: "s2", KeyID: "2", At: now, Left: true, Signs: true}}},
+		"it may sign with both": {both(time.Time{}, time.Time{}),
+			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: now, Left: true, Signs: true}}},
+		"it has left both": {both(until, until.Add(-time.Hour)),
+			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: left, Left: true}}},
+		"it leaves the active one just now": {both(now.Add(8*24*time.Hour), until),
+			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: now, Left: true}}},
+		"it signed with a selector from before": {rotate.Formers{{Selector: "old", Signer: "mx9"}}, rotate.Confirmations{}},
+		"a listed one is switched back":         {rotate.Formers{{Selector: "s1", Signer: "mx1"}}, rotate.Confirmations{}},
+	} {
+		st := moving()
+		for _, s := range []string{"s1", "s2"} {
+			st.Earlier[s].Drain = 7 * 24 * time.Hour
+		}
+		st.Former = c.former
+		if diff := cmp.Diff(c.want, follow.MovedBack(st, listed, now).Signers); diff != "" {
+			t.Errorf("%s: %s", title, diff)
+		}
+	}
+	st := moving()
+	st.Signers = rotate.Confirmations{"mx9": {Selector: "a", KeyID: "3", Left: true, Signs: true}}
+	back := follow.MovedBack(st, listed, now)
+	if want := (rotate.Former{Selector: "a", Signer: "mx9"}); !slices.Contains(back.Former, want) || follow.Unused(back, "a") {
+		t.Errorf("after it was given a new key, signers may sign with %+v", back.Former)
 	}
 }
 
