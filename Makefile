@@ -43,7 +43,7 @@ test: servers lint house unit simulate corpus fuzz examples
 
 # Without root and without servers: keys, configuration, planner, executor, state.
 check: lint house
-	$(GO) test -race ./rotate ./rotate/finding ./rotate/follow ./rotate/ports ./rotate/approval ./rotate/health ./rotate/order ./rotate/plan ./rotate/adoption ./rotate/forecast ./rotate/foresight ./rotate/engine ./rotate/scheduler ./rotate/keyring ./rotate/testmail ./rotate/lease ./rotate/batch ./rotate/calendar ./rotate/dkim ./rotate/fault ./cmd/internal/config/... ./rotate/settings ./cmd/internal/show ./cmd/internal/show/meaning ./state/statetest
+	$(GO) test -race ./rotate ./rotate/finding ./rotate/follow ./rotate/ports ./rotate/approval ./rotate/health ./rotate/order ./rotate/plan ./rotate/adoption ./rotate/forecast ./rotate/foresight ./rotate/engine ./rotate/scheduler ./rotate/keyring ./rotate/testmail ./rotate/lease ./rotate/batch ./rotate/handover ./rotate/calendar ./rotate/dkim ./rotate/fault ./cmd/internal/config/... ./rotate/settings ./cmd/internal/show ./cmd/internal/show/meaning ./state/statetest
 
 # Packages are fetched and unpacked while the two servers that are built here keep the processors busy.
 servers:

@@ -44,7 +44,8 @@ func (st State) AsOf(now time.Time) State {
 // Begin notes an intent and enters the phase that it belongs to (I7).
 func (st *State) Begin(i Intent, p Policy) {
 	old := st.Intent
-	i.Again = old != nil && old.Kind == i.Kind && old.Selector == i.Selector && old.Signer == i.Signer
+	same := old != nil && old.Kind == i.Kind && old.Selector == i.Selector
+	i.Again = same && (old.Signer == i.Signer || old.Switches(i.Signer))
 	st.Intent, st.Next = &i, nil // the next is unknown until the work is at rest; an interrupted one is taken up at once
 	st.Released = st.Released.clearing()
 	switch {
@@ -129,7 +130,7 @@ func (st *State) Verified(selector string, now time.Time) {
 
 // Activated notes that a signer confirmed the selector, surely in effect at at; the last one ends the switch (I10).
 func (st *State) Activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
-	if st.Intent = nil; left(st, ref.Selector) != nil { // it signs with this one until the domain has moved over to others
+	if switched(st, signer); left(st, ref.Selector) != nil { // until the domain has moved over to others
 		st.Former = st.Former.Uses(signer, ref.Selector)
 		return
 	}

@@ -56,13 +56,14 @@ func TestUndone(t *testing.T) {
 
 // TestAgain: an effect that is begun while the same one is open was cut off before.
 func TestAgain(t *testing.T) {
-	open := Intent{Kind: Activate, Selector: "s2", Signer: "mx1", KeyID: "k2"}
+	open := Intent{Kind: Activate, Selector: "s2", Signer: "mx1", KeyID: "k2", Beside: []string{"mx3"}}
 	for name, c := range map[string]struct {
 		change func(*Intent)
 		again  bool
 	}{
 		"the same":         {func(*Intent) {}, true},
 		"another signer":   {func(i *Intent) { i.Signer = "mx2" }, false},
+		"one beside it":    {func(i *Intent) { i.Signer = "mx3" }, true},
 		"another selector": {func(i *Intent) { i.Selector = "s1" }, false},
 		"another kind":     {func(i *Intent) { i.Kind = Verify }, false},
 	} {
@@ -72,5 +73,31 @@ func TestAgain(t *testing.T) {
 		if st.Begin(next, Policy{}); st.Intent.Again != c.again {
 			t.Errorf("%s: again is %t", name, st.Intent.Again)
 		}
+	}
+}
+
+// TestSwitchedBeside: when one of several signers that are switched at the same time has confirmed, the others are still
+// about to switch; with the last one nothing is (I7).
+func TestSwitchedBeside(t *testing.T) {
+	for _, order := range [][]string{{"mx1", "mx2", "mx3"}, {"mx3", "mx1", "mx2"}, {"mx2", "mx3", "mx1"}} {
+		key := &Key{ID: "k2"}
+		st := State{Phase: Switching, Active: "s1", Target: "s2", Signers: Confirmations{},
+			Selectors: map[string]*Selector{"s1": {Key: &Key{ID: "k1"}}, "s2": {Key: key}},
+			Intent:    &Intent{Kind: Activate, Selector: "s2", Signer: "mx1", KeyID: "k2", Beside: []string{"mx2", "mx3"}}}
+		for n, name := range order {
+			st.Activated(name, dkim.Ref{Name: dkim.Name{Selector: "s2"}, KeyID: "k2"}, time.Unix(0, 0), []string{"mx1", "mx2", "mx3"})
+			for i, other := range order {
+				if open := st.Intent.Switches(other); open != (i > n) {
+					t.Errorf("%v: after %s, %s is about to switch: %t", order, name, other, open)
+				}
+			}
+		}
+		if st.Intent != nil || st.Phase != Draining {
+			t.Errorf("%v: at the end %+v is open in phase %s", order, st.Intent, st.Phase)
+		}
+	}
+	publish := &Intent{Kind: Publish, Selector: "s2", Signer: "mx1"}
+	if publish.Switches("mx1") || (*Intent)(nil).Switches("") {
+		t.Error("a signer is about to switch, and only a record is published, or nothing")
 	}
 }

@@ -18,6 +18,9 @@ func CopyState(st State) State {
 	st.Accounts = slices.Clone(st.Accounts)
 	st.Origin, st.OnHold, st.Released = pointee(st.Origin), pointee(st.OnHold), pointee(st.Released)
 	st.Clock, st.Intent, st.Next = pointee(st.Clock), pointee(st.Intent), pointee(st.Next)
+	if st.Intent != nil {
+		st.Intent.Beside = slices.Clone(st.Intent.Beside)
+	}
 	return st
 }
 

@@ -1,13 +1,6 @@
 package rotate
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-	"time"
-
-	"github.com/dkimbot/dkimbot/rotate/calendar"
-)
+import "github.com/dkimbot/dkimbot/rotate/calendar"
 
 // Limits say when a change to a domain may begin. They hold back the first keys of
 // a new domain, a switch by schedule or on request, and the replacement after a drain.
@@ -29,25 +22,6 @@ const (
 	FlagCounts   = "--ignore-limits"
 	FlagPlanOnly = "--ignore-plan-only"
 )
-
-// Check returns an error when no change could ever begin.
-func (l Limits) Check(now time.Time) error {
-	hours, err := l.Hours(Ignore{})
-	if err != nil {
-		return err
-	}
-	if _, ok := hours.Open(now); !ok {
-		return fmt.Errorf("no change could ever begin under %s", strings.Join(l.keys(), " and "))
-	}
-	return nil
-}
-
-func (l Limits) keys() (out []string) {
-	for _, p := range slices.Concat(l.Windows, l.Freezes) {
-		out = append(out, p.Key)
-	}
-	return out
-}
 
 // Hours returns the times that the windows and freezes leave that are not overridden.
 func (l Limits) Hours(set Ignore) (calendar.Hours, error) {

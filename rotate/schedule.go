@@ -16,10 +16,3 @@ func (p Policy) NextDue(domain string, base time.Time) (time.Time, error) {
 	}
 	return schedule.Next(base).Add(calendar.Splay(domain, p.Splay)), nil
 }
-
-// CheckSchedule returns an error when the schedule or its time zone can't be
-// read, or when it never fires, such as on the 30th of February.
-func (p Policy) CheckSchedule() error {
-	_, err := calendar.Parse(p.Schedule, p.Timezone)
-	return err
-}

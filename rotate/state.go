@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -128,6 +129,23 @@ type Intent struct {
 	Version  int       `json:"version,omitempty"` // store: the version that the new one follows
 	At       time.Time `json:"at"`
 	Again    bool      `json:"again,omitempty"` // an earlier try of the same was cut off
+	// in an emergency: the signers that are switched at the same time, since Signer is slow
+	Beside []string `json:"beside,omitempty"`
+}
+
+// Switches reports whether a signer is about to switch.
+func (i *Intent) Switches(signer string) bool {
+	return i != nil && i.Kind == Activate && (i.Signer == signer || slices.Contains(i.Beside, signer))
+}
+
+// switched notes that a signer has switched; what was begun at the same time for others is open still (I7).
+func switched(st *State, signer string) {
+	if i := st.Intent; i.Switches(signer) && len(i.Beside) > 0 {
+		rest := slices.DeleteFunc(append([]string{i.Signer}, i.Beside...), func(s string) bool { return s == signer })
+		i.Signer, i.Beside = rest[0], rest[1:]
+		return
+	}
+	st.Intent = nil
 }
 
 // Next says what comes next for a domain.

@@ -2,6 +2,8 @@ package calendar
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,6 +29,22 @@ func parseAll(periods []Period) ([]period, error) {
 		}
 	}
 	return out, nil
+}
+
+// CheckHours returns an error when no change could ever begin within the windows and outside of the freezes.
+func CheckHours(windows, freezes []Period, now time.Time) error {
+	hours, err := NewHours(windows, freezes)
+	if err != nil {
+		return err
+	}
+	if _, ok := hours.Open(now); ok {
+		return nil
+	}
+	var keys []string
+	for _, p := range slices.Concat(windows, freezes) {
+		keys = append(keys, p.Key)
+	}
+	return fmt.Errorf("no change could ever begin under %s", strings.Join(keys, " and "))
 }
 
 // searched is how far ahead an opening is looked for.

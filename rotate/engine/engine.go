@@ -5,15 +5,16 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
+	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/handover"
 	"github.com/dkimbot/dkimbot/rotate/lease"
 	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -70,9 +71,9 @@ type Parts struct {
 // concurrent use; the lease keeps two runs off one domain (I8).
 type Engine struct {
 	Parts
-	signers   map[string]*batchedSigner
-	working   places // for the domains that may be worked on at once
-	making    places // for the keys that may be made at once
+	signers   map[string]*handover.Signer
+	working   batch.Places // for the domains that may be worked on at once
+	making    batch.Places // for the keys that may be made at once
 	turnstile *quota.Turnstile
 
 	mu   sync.Mutex
@@ -83,12 +84,12 @@ type Engine struct {
 
 // NewEngine returns an engine that works with the parts.
 func NewEngine(parts Parts) *Engine {
-	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, busy: map[string]bool{},
+	e := &Engine{Parts: parts, signers: map[string]*handover.Signer{}, busy: map[string]bool{},
 		unwritten: map[string][]glimpse{},
-		working:   make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)),
+		working:   make(batch.Places, max(parts.Workers, 1)), making: make(batch.Places, runtime.GOMAXPROCS(0)),
 		turnstile: quota.New(parts.Quota, parts.Counts)}
 	for name, s := range parts.Signers {
-		e.signers[name] = batched(name, s)
+		e.signers[name] = handover.To(name, s)
 	}
 	if e.Generate == nil {
 		e.Generate = dkim.Generate
@@ -124,10 +125,10 @@ func (e *Engine) round(ctx context.Context, t Task, g *approval.Grant) (res Resu
 	res = Result{Domain: t.Domain.Name, left: t.Request}
 	defer func() { e.concluded(ctx, t, g, r, &res) }() // when everything is given back
 	defer fault.Caught("work on "+t.Domain.Name, &res.Err)
-	if res.Err = e.working.take(ctx); res.Err != nil {
+	if res.Err = e.working.Take(ctx); res.Err != nil {
 		return res
 	}
-	defer e.working.leave()
+	defer e.working.Leave()
 	if res.Err = e.claim(t.Domain.Name); res.Err != nil {
 		return res
 	}
@@ -203,31 +204,8 @@ func outcomeOf(err error) codes.Outcome {
 	return codes.OutcomeFailed
 }
 
-// forget has those of the domain's signers that hold copies of private keys forget one, and those that are no longer
-// listed be asked for it no more. Each is asked only while the lease is held: this process may be stopped between any
-// two of them (I8).
-func forget(ctx context.Context, r *run, ref dkim.Ref) error {
-	for _, name := range append(rotate.Dismissed(r.st, r.want.Signers), r.want.Signers...) {
-		s := r.engine.signers[name]
-		if s == nil {
-			continue
-		}
-		ask := s.withdrawals
-		if s.forgets != nil && slices.Contains(r.want.Signers, name) {
-			ask = s.forgets
-		}
-		if ask == nil {
-			continue
-		}
-		if _, err := ask.CallIf(ctx, ref, r.lease.Holds); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // signer returns the signer of that name.
-func (e *Engine) signer(name string) (*batchedSigner, error) {
+func (e *Engine) signer(name string) (*handover.Signer, error) {
 	if s := e.signers[name]; s != nil {
 		return s, nil
 	}
@@ -253,31 +231,16 @@ func (e *Engine) unclaim(domain string) {
 
 // make returns a fresh key; as many are made at once as there are processors.
 func (e *Engine) make(ctx context.Context, alg dkim.Algorithm) (*dkim.PrivateKey, error) {
-	if err := e.making.take(ctx); err != nil {
+	if err := e.making.Take(ctx); err != nil {
 		return nil, err
 	}
-	defer e.making.leave()
+	defer e.making.Leave()
 	return e.Generate(alg)
 }
 
-// places limits how many do something at once.
-type places chan struct{}
-
-// take waits for a place, until ctx is done.
-func (p places) take(ctx context.Context) error {
-	select {
-	case p <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (p places) leave() { <-p }
-
 // pause gives the place of a domain that only waits to another domain.
 func (e *Engine) pause(ctx context.Context, d time.Duration) error {
-	e.working.leave()
+	e.working.Leave()
 	defer func() { e.working <- struct{}{} }() // soon: no task keeps a place while it waits
 	return e.Clock.Sleep(ctx, d)
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/lease"
 	"github.com/dkimbot/dkimbot/rotate/ports"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // tookOver ends the programs of the earlier owner if it had begun an effect, before anything is asked or
@@ -27,7 +27,7 @@ func (r *run) tookOver(ctx context.Context) error {
 		message += ": it had not been renewed for its whole length"
 	}
 	if i := r.st.Intent; i != nil {
-		message += ", in the middle of " + naming(r.name(i.Selector), *i)
+		message += ", in the middle of " + wayout.Naming(r.name(i.Selector), *i)
 		if r.engine.EndPrograms != nil {
 			if o := r.engine.EndPrograms(ctx, owner).String(); o != "" {
 				message += "; " + o
@@ -46,15 +46,6 @@ func (r *run) tookOver(ctx context.Context) error {
 	return nil
 }
 
-// naming names an effect for people.
-func naming(at dkim.Name, i rotate.Intent) string {
-	what := string(i.Kind) + " " + at.String()
-	if i.Signer != "" {
-		what += " on signer " + i.Signer
-	}
-	return what
-}
-
 // outlived reports an effect that may have come after the lease had passed to
 // another process: everyone who looks after domains is to look at this one now.
 func (r *run) outlived(ctx context.Context, err error) error {
@@ -67,7 +58,7 @@ func (r *run) outlived(ctx context.Context, err error) error {
 		return err
 	}
 	s := rotate.Step{Kind: i.Kind, Selector: i.Selector, Signer: i.Signer, To: rotate.Side{KeyID: i.KeyID}}
-	what := naming(r.name(i.Selector), *i)
+	what := wayout.Naming(r.name(i.Selector), *i)
 	ctx, cancel := ports.Unhurried(ctx)
 	defer cancel()
 	event := r.event(s, codes.OutcomeFailed,

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/handover"
 	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
@@ -17,20 +18,16 @@ import (
 // byMail is what mail has to say in a run.
 type byMail struct{ *run }
 
-// proved checks a switch by mail, where the signer's mail is looked at. A signer that leaves a compromised key is
+// proved says what becomes of a switch that mail does not show, err says why. A signer that leaves a compromised key is
 // believed without proof in two cases: no message arrived, or the message shows a wrong key that is not the
 // compromised one. The note says so.
-func (r byMail) proved(ctx context.Context, s rotate.Step, signer *batchedSigner,
-	key dkim.SigningKey) (note string, err error) {
-	if signer.proofs == nil {
-		return "", nil
-	}
-	_, err = signer.proofs.Call(ctx, key)
+func (r byMail) proved(ctx context.Context, s rotate.Step, signer *handover.Signer,
+	err error) (note string, _ error) {
 	if err == nil || !r.judge().Flight(s.Selector) {
 		return "", wayout.Back(r.judge(), err)
 	}
 	if fault.CodeOf(err) == codes.MailDiffers {
-		seen, unseen := signer.mail.Call(ctx, r.want.Name)
+		seen, unseen := signer.Mail.Call(ctx, r.want.Name)
 		if unseen == nil && slices.ContainsFunc(seen.Keys, func(k dkim.Ref) bool { return r.st.Leaked(k.Selector) }) {
 			return "", err
 		}
@@ -39,11 +36,11 @@ func (r byMail) proved(ctx context.Context, s rotate.Step, signer *batchedSigner
 }
 
 // unused asks mail of a signer, too, before a key is changed in a way that can't be undone; what says how, in errors.
-func (r byMail) unused(ctx context.Context, name string, signer *batchedSigner, key dkim.Ref, what string) error {
-	if signer.mail == nil {
+func (r byMail) unused(ctx context.Context, name string, signer *handover.Signer, key dkim.Ref, what string) error {
+	if signer.Mail == nil {
 		return nil
 	}
-	seen, err := signer.mail.Call(ctx, r.want.Name)
+	seen, err := signer.Mail.Call(ctx, r.want.Name)
 	spares := r.st.Spares(key.Selector, key.KeyID)
 	if err == nil && seen.Looked && len(seen.Keys) == 0 {
 		err = errors.New("its mail is not signed")
@@ -74,10 +71,10 @@ func (r byMail) look(ctx context.Context) {
 	for _, name := range r.want.Signers {
 		signer, err := r.engine.signer(name)
 		seen := r.seen.Signers[name]
-		if err != nil || signer.mail == nil || seen.Err != nil {
+		if err != nil || signer.Mail == nil || seen.Err != nil {
 			continue
 		}
-		shown, err := signer.mail.Call(ctx, r.want.Name)
+		shown, err := signer.Mail.Call(ctx, r.want.Name)
 		said := r.st.Identify(seen.Ref)
 		if err != nil || !shown.Looked || slices.ContainsFunc(shown.Keys, func(k dkim.Ref) bool {
 			return k.Selector == said.Selector

@@ -18,6 +18,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
+	"github.com/dkimbot/dkimbot/rotate/handover"
 	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/keyring"
@@ -50,6 +51,8 @@ type run struct {
 	trouble  error                    // why, where the run continued all the same
 	retry    *rotate.Next             // of what has failed in this run
 	wentBack bool                     // a rollback was ordered, and is done
+	behind   []rotate.Step            // the switches that can be begun while that of the present step takes long
+	over     handover.Over            // switches that were begun so
 	awaited  bool                     // a signer that signs with nothing waits until the step is over
 	vetoed   bool                     // the switch may not begin
 	saw      string                   // what the last lookup of a record showed
@@ -71,7 +74,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *approval.Grant, held *le
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
 		grant: g, lease: held,
 		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{},
-		looked: map[string]time.Duration{}, keys: keyring.New(e.Keys)}
+		looked: map[string]time.Duration{}, over: handover.Over{}, keys: keyring.New(e.Keys)}
 	st, renamed := follow.State(r.st, t.Domain, now.At)
 	for i := range renamed {
 		renamed[i].By = e.Actor
@@ -217,7 +220,7 @@ func (r *run) observe(ctx context.Context) {
 		if err != nil {
 			return rotate.SignerSeen{}, err
 		}
-		return signer.questions.Call(ctx, observe.Following(r.want, r.st))
+		return signer.Questions.Call(ctx, observe.Following(r.want, r.st))
 	}
 	known := func(name string) bool { return r.engine.signers[name] != nil }
 	r.seen = observe.Parts{Keys: r.keys, Look: r.engine.Look, Knows: known, Ask: ask}.Domain(ctx, r.want, r.st)
@@ -231,6 +234,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 	var errs, held error
 	var failed []rotate.Step
 	for steps = slices.Clone(steps); len(steps) > 0; {
+		slices.SortStableFunc(steps, r.over.First)
 		if plan.LeavesLater(r.judge(), steps) {
 			continue
 		}
@@ -240,11 +244,13 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			failed = append(failed, s)
 			continue
 		}
-		if ctx.Err() != nil {
-			return errors.Join(errs, ctx.Err())
+		if !r.over.Of(s) {
+			if ctx.Err() != nil {
+				return errors.Join(errs, ctx.Err())
+			}
+			r.notify(s, codes.OutcomeBegun, "")
 		}
-		r.notify(s, codes.OutcomeBegun, "")
-		r.awaited = wayout.Awaited(r.judge(), s, steps)
+		r.awaited, r.behind = wayout.Awaited(r.judge(), s, steps), handover.Behind(r.judge(), s, steps, failed)
 		err := r.do(ctx, s)
 		if why := needless(""); errors.As(err, &why) {
 			r.grant.Did(s)
@@ -264,7 +270,10 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			continue
 		}
 		if interrupted(ctx, err) {
-			return errors.Join(errs, err)
+			if errs = errors.Join(errs, err); len(r.over) == 0 {
+				return errs
+			}
+			continue
 		}
 		if (divided{r}).suffices(ctx, s) {
 			errs = errors.Join(errs, r.fail(ctx, s, err))

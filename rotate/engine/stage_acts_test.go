@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/handover"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -154,8 +155,10 @@ func TestFlightProved(t *testing.T) {
 		s := onStage(t, flight())
 		g := s.signer("mx1")
 		g.proof, g.unknown, g.mail = tt.proof, tt.unknown, []dkim.Ref{tt.mail}
+		signer := handover.To("mx1", g)
+		_, proof := signer.Proofs.Call(t.Context(), dkim.SigningKey{Name: s.r.name("s2"), Key: plantest.Keys()[1]})
 		note, err := byMail{s.r}.proved(t.Context(), rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1"},
-			batched("mx1", g), dkim.SigningKey{Name: s.r.name("s2"), Key: plantest.Keys()[1]})
+			signer, proof)
 		if (err == nil) != tt.believed || (note != "") != tt.believed {
 			t.Errorf("%s: %v, note %q", title, err, note)
 		}
@@ -206,17 +209,18 @@ func TestForget(t *testing.T) {
 			g := s.signer("mx1")
 			switch title {
 			case "forgets":
-				s.r.engine.signers["mx1"] = batched("mx1", forgets{g, &asked})
+				s.r.engine.signers["mx1"] = handover.To("mx1", forgets{g, &asked})
 			case "withdraws":
-				s.r.engine.signers["mx1"] = batched("mx1", withdraws{g, &asked})
+				s.r.engine.signers["mx1"] = handover.To("mx1", withdraws{g, &asked})
 			case "both":
-				s.r.engine.signers["mx1"] = batched("mx1", both{g, forgets{g, &asked}, withdraws{g, &asked}})
+				s.r.engine.signers["mx1"] = handover.To("mx1", both{g, forgets{g, &asked}, withdraws{g, &asked}})
 			}
 			wanted := slices.DeleteFunc([]string{want[0]}, func(w string) bool { return w == "" })
 			if !listed {
 				wanted = slices.DeleteFunc([]string{want[1]}, func(w string) bool { return w == "" })
 			}
-			err := forget(t.Context(), s.r, plantest.RefTo("s2", 1))
+			err := handover.Forget(t.Context(), s.r.engine.signers, s.r.want.Signers,
+				rotate.Dismissed(s.r.st, s.r.want.Signers), plantest.RefTo("s2", 1), s.r.lease)
 			if err != nil || !slices.Equal(asked, wanted) {
 				t.Errorf("%s, listed %t: %v, asked %q, want %q", title, listed, err, asked, wanted)
 			}

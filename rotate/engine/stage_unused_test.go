@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/handover"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -61,7 +62,7 @@ func TestStillUnused(t *testing.T) {
 			s.Seen.Signers["mx2"] = left
 			if tt.other != nil {
 				tt.other(s)
-				s.r.engine.signers["mx1"] = batched("mx1", s.signer("mx1"))
+				s.r.engine.signers["mx1"] = handover.To("mx1", s.signer("mx1"))
 			}
 			err := s.r.stillUnused(t.Context(), "s1", plantest.Keys()[tt.key].ID(), "destroy")
 			if fault.CodeOf(err) != tt.code || (err == nil) != (tt.code == "") {

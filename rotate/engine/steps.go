@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/handover"
 	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -28,13 +30,10 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 	case rotate.Verify:
 		return r.verify(ctx, s)
 	case rotate.Activate:
-		if err := r.consent(ctx, s); err != nil {
-			return err
+		if r.over.Of(s) {
+			break
 		}
-		if err := (afterwards{r}).stillShown(ctx, s); err != nil {
-			return err
-		}
-		if err := (afterwards{r}).stillForsaken(ctx, s); err != nil {
+		if err := (afterwards{r}).mayActivate(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -202,26 +201,15 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 	if err != nil {
 		return err
 	}
-	given := dkim.SigningKey{Name: r.name(s.Selector)}
-	if given.Key, err = r.private(ctx, given.Name, key.ID, key.Version); err != nil {
-		if !r.judge().ComesAlone(s.Signer, s.Selector) {
-			return err
-		}
-		given.Key, given.Record = nil, key.Record // it fetches the key itself
-	}
-	if r.st.Phase == rotate.Ready && s.Selector != r.st.Active {
-		if err := r.engine.turnstile.Begin(ctx, r.plan, r.left.Ignore, r.engine.Clock.Now()); err != nil {
-			return err
-		}
-	}
-	r.st.Leaving(s.Signer, r.seen.Signers[s.Signer])
-	sel.Promised(r.want.Policy.Drain)
-	if r.st.Selectors[s.Selector] == nil {
-		r.st.Former = r.st.Former.Uses(s.Signer, s.Selector)
-	}
-	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Activate, Selector: s.Selector, Signer: s.Signer,
-		KeyID: key.ID}); err != nil {
+	given, err := abreast{r}.given(ctx, s)
+	if err != nil {
 		return err
+	}
+	if !r.over.Of(s) {
+		if err := r.begin(ctx, rotate.Intent{Kind: rotate.Activate, Selector: s.Selector, Signer: s.Signer,
+			KeyID: key.ID}); err != nil {
+			return err
+		}
 	}
 	hurried := r.judge().Flight(s.Selector)
 	note, err := r.switchSigner(ctx, s, signer, given)
@@ -241,34 +229,59 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 }
 
 // switchSigner has the effect and sees that it holds. The note says of what it could not be seen.
-func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSigner,
+func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *handover.Signer,
 	key dkim.SigningKey) (note string, err error) {
-	effect := ctx
-	if r.judge().Flight(s.Selector) {
-		effect = ports.Hurried(ctx)
-	}
-	_, err = signer.activations.CallIf(effect, key, r.lease.Holds)
-	if fault.CodeOf(err) == codes.AgentLost && r.judge().Flight(s.Selector) {
+	flight := r.judge().Flight(s.Selector)
+	a := abreast{r}.answer(ports.WithHurry(ctx, flight), s, signer, key)
+	if fault.CodeOf(a.Failed) == codes.AgentLost && flight {
 		r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: key.Ref()}
-		return "not every host is known to have switched, and the other key is compromised: " + fault.Text(err), nil
+		return "not every host is known to have switched, and the other key is compromised: " + fault.Text(a.Failed), nil
 	}
-	if err != nil {
+	if err := cmp.Or(a.Failed, a.Silent); err != nil {
 		return "", err
 	}
-	ctx, cancel := r.lease.Unhurried(ctx) // the activation may have waited long for its turn
-	defer cancel()
-	seen, err := signer.questions.Call(ctx, dkim.SigningKey{Name: dkim.Name{Domain: r.want.Name}})
-	if err != nil {
-		return "", err
-	}
-	ref := r.st.Identify(seen.Ref)
-	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref, Refuses: seen.Refuses, RefusesOnly: seen.RefusesOnly}
-	if ref.Selector != key.Selector || ref.KeyID != key.Ref().KeyID {
+	ref := a.Seen.Ref
+	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref, Refuses: a.Seen.Refuses, RefusesOnly: a.Seen.RefusesOnly}
+	if !a.Signs(key) {
 		return "", wayout.Back(r.judge(), fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
 			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, dkim.ShortID(ref.KeyID)),
 			"look at the signer's tables and log"))
 	}
-	return byMail{r}.proved(ctx, s, signer, key)
+	return byMail{r}.proved(ctx, s, signer, a.Proof)
+}
+
+// mayActivate asks whether a signer may be switched now.
+func (r afterwards) mayActivate(ctx context.Context, s rotate.Step) error {
+	if err := r.consent(ctx, s); err != nil {
+		return err
+	}
+	if err := r.stillShown(ctx, s); err != nil {
+		return err
+	}
+	return r.stillForsaken(ctx, s)
+}
+
+// given returns the key that a signer is given, and notes, before it is, what the signer leaves.
+func (r abreast) given(ctx context.Context, s rotate.Step) (given dkim.SigningKey, err error) {
+	sel := rotate.SelectorAt(r.st, s.Selector)
+	given.Name = r.name(s.Selector)
+	if given.Key, err = r.private(ctx, given.Name, sel.Key.ID, sel.Key.Version); err != nil {
+		if !r.judge().ComesAlone(s.Signer, s.Selector) {
+			return given, err
+		}
+		given.Key, given.Record = nil, sel.Key.Record // it fetches the key itself
+	}
+	if r.st.Phase == rotate.Ready && s.Selector != r.st.Active {
+		if err := r.engine.turnstile.Begin(ctx, r.plan, r.left.Ignore, r.engine.Clock.Now()); err != nil {
+			return given, err
+		}
+	}
+	r.st.Leaving(s.Signer, r.seen.Signers[s.Signer])
+	sel.Promised(r.want.Policy.Drain)
+	if r.st.Selectors[s.Selector] == nil {
+		r.st.Former = r.st.Former.Uses(s.Signer, s.Selector)
+	}
+	return given, nil
 }
 
 // destroy makes a replaced or compromised private key unrecoverable, in the keystore and on the signers (I5).
@@ -291,7 +304,8 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		if err != nil {
 			return err
 		}
-		if err := forget(ctx, r, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
+		if err := handover.Forget(ctx, r.engine.signers, r.want.Signers, rotate.Dismissed(r.st, r.want.Signers),
+			dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}, r.lease); err != nil {
 			return err
 		}
 		r.st.Destroyed(s.Selector, old.KeyID)

@@ -21,7 +21,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		if err != nil {
 			return err
 		}
-		seen, err := signer.questions.Call(ctx, observe.Following(r.want, r.st))
+		seen, err := signer.Questions.Call(ctx, observe.Following(r.want, r.st))
 		seen.Err = err
 		r.seen.Signers[name] = seen
 		_, known := r.st.Signers[name]
@@ -47,7 +47,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		}
 	}
 	for name := range r.seen.Dismissed {
-		seen, err := r.engine.signers[name].questions.Call(ctx, observe.Following(r.want, r.st))
+		seen, err := r.engine.signers[name].Questions.Call(ctx, observe.Following(r.want, r.st))
 		seen.Err = err
 		r.seen.Dismissed[name] = seen
 	}

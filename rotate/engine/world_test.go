@@ -300,7 +300,9 @@ func (p *process) checkRight(op string, kind rotate.Kind, names []dkim.Name) {
 		}
 		st, err := p.store.Load(context.Background(), n.Domain)
 		if i := st.Intent; err != nil || i == nil || i.Kind != kind && !(kind == rotate.Publish && i.Kind == rotate.Revoke) &&
-			!(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector {
+			!(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector ||
+			kind == rotate.Activate && !slices.ContainsFunc(append([]string{i.Signer}, i.Beside...),
+				func(signer string) bool { return "activate "+p.hosts[signer].name == op }) {
 			p.Errorf("I7: %s, %s of %s, is not intended in state: %+v, %v", op, kind, n, i, err)
 		}
 	}

@@ -62,7 +62,9 @@ func rename(st *rotate.State, was, name string) {
 			st.Drift[i].Signer = name
 		}
 	}
-	if st.Intent != nil && st.Intent.Signer == was {
-		st.Intent.Signer = name
+	if i := st.Intent; i != nil && i.Signer == was {
+		i.Signer = name
+	} else if i.Switches(was) {
+		i.Beside[slices.Index(i.Beside, was)] = name
 	}
 }

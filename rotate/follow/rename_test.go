@@ -1,6 +1,7 @@
 package follow_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -95,6 +96,11 @@ func TestRenamedKeepsOthers(t *testing.T) {
 		Intent: &rotate.Intent{Kind: rotate.Activate, Signer: "mx2"}}, want, at)
 	if len(held.Signers) > 0 || held.Intent.Signer != "mx2" {
 		t.Errorf("signers %+v, intent %+v", held.Signers, held.Intent)
+	}
+	beside, _ := follow.Renamed(rotate.State{Held: []string{"mx1"}, Intent: &rotate.Intent{Kind: rotate.Activate,
+		Signer: "mx2", Beside: []string{"mx3", "mx1"}}}, want, at)
+	if i := beside.Intent; i.Signer != "mx2" || !slices.Equal(i.Beside, []string{"mx3", "mail"}) {
+		t.Errorf("begun at the same time: %+v", i)
 	}
 	own := rotate.Confirmed{Selector: "s2", KeyID: "2", At: at}
 	both, _ := follow.Renamed(rotate.State{Signers: rotate.Confirmations{"mail": own,

@@ -70,8 +70,7 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 		back.Earlier[name] = kept
 		for _, signer := range append(slices.Sorted(maps.Keys(st.Signers)), signers...) { // also those that are not listed
 			c := st.Signers[signer]
-			given := st.Intent != nil && st.Intent.Kind == rotate.Activate && st.Intent.Signer == signer &&
-				st.Intent.Selector == name
+			given := st.Intent.Switches(signer) && st.Intent.Selector == name
 			used := slices.Contains(signers, signer) && !kept.LastUsedAt.IsZero()
 			if given || c.Selector == name || c.Unsure || used {
 				back.Former = back.Former.Uses(signer, name)

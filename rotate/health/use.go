@@ -3,7 +3,6 @@ package health
 import (
 	"slices"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -69,6 +68,6 @@ func (v *view) MayBeInHands(keyID string) bool {
 // it failed, or was cut off twice. That happens once for many reasons, and its mail is not to fail for a moment for it.
 func Late(j *Judge, name string) bool {
 	i := j.Have.Intent
-	cutOff := i != nil && i.Again && i.Kind == rotate.Activate && i.Signer == name
+	cutOff := i.Switches(name) && i.Again
 	return cutOff || j.Have.Failed.Signer == name || j.Seen.Signers[name].Err != nil
 }

@@ -21,7 +21,7 @@ var accepted string
 
 // packages may hold functions of the planner, the transitions and the steps.
 var packages = []string{"rotate", "rotate/approval", "rotate/health", "rotate/order", "rotate/plan", "rotate/adoption",
-	"rotate/forecast", "rotate/foresight", "rotate/observe", "rotate/engine",
+	"rotate/forecast", "rotate/foresight", "rotate/handover", "rotate/observe", "rotate/engine",
 	"rotate/lease", "rotate/batch", "rotate/quota", "rotate/follow", "rotate/wayout", "rotate/shown", "rotate/algorithm",
 	"rotate/keyring"}
 

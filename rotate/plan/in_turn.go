@@ -10,7 +10,7 @@ import (
 // no other.
 func inTurn(d *draft) []string {
 	late := func(name string) int {
-		if i := d.Have.Intent; health.Late(&d.Judge, name) || i != nil && i.Signer == name {
+		if health.Late(&d.Judge, name) || d.Have.Intent.Switches(name) {
 			return 1
 		}
 		return 0

@@ -55,7 +55,7 @@ func (p *process) allowed(e effect) {
 		return
 	}
 	if i == nil || i.Kind != e.kind || i.Selector != e.name.Selector || i.KeyID != e.keyID && e.kind != rotate.Destroy &&
-		e.kind != rotate.Revoke || e.kind == rotate.Activate && i.Signer != e.signer {
+		e.kind != rotate.Revoke || e.kind == rotate.Activate && !i.Switches(e.signer) {
 		p.violate("I7", d.name, "%s: %s, without a recorded intent", p.name, e.what)
 	}
 }

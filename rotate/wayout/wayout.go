@@ -1,6 +1,6 @@
 // Package wayout says how failing mail ends without a person: why signers leave an active selector that they can't
 // use or whose key is compromised, when they can (leaving.go) and surely have (lag.go), where only a fresh key helps,
-// and how to go back from a switch that does not show (back.go). It is pure, and imports calendar, codes, fault,
+// and how to go back from a switch that does not show (back.go). It is pure, and imports calendar, codes, dkim, fault,
 // finding, health, rotate and shown.
 package wayout
 

@@ -90,7 +90,7 @@ func checkOpens(s *node.Section, l rotate.Limits) {
 	if !s.Has("windows", "freezes") {
 		return
 	}
-	if err := l.Check(sampleStart); err != nil {
+	if err := calendar.CheckHours(l.Windows, l.Freezes, sampleStart); err != nil {
 		line, path := s.At("windows", "freezes")
 		s.Doc.Fail(line, path, err.Error(), "write windows that freezes don't cover, and freezes that end")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
@@ -21,7 +22,7 @@ func checkSchedule(s *node.Section, p *Policy, base Policy) {
 		v.Fail("@every has no fixed times", scheduleForm)
 		p.Schedule = base.Schedule
 	}
-	if err := p.CheckSchedule(); err != nil {
+	if _, err := calendar.Parse(p.Schedule, p.Timezone); err != nil { // it never fires, such as on the 30th of February
 		v.Fail(err.Error(), scheduleForm)
 		p.Schedule = base.Schedule
 	}

@@ -146,8 +146,10 @@ var arrows = map[string][]string{
 	"rotate/health": {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/follow", "rotate/shown"},
 	"rotate/algorithm": {"rotate", "rotate/dkim", "rotate/health"},
-	"rotate/hasten":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/health", "rotate/ports", "rotate/wayout"},
-	"rotate/wayout": {"rotate", "rotate/algorithm", "rotate/calendar", "rotate/codes", "rotate/fault", "rotate/finding",
+	"rotate/handover": {"rotate", "rotate/batch", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/observe",
+		"rotate/ports"},
+	"rotate/hasten": {"rotate", "rotate/codes", "rotate/dkim", "rotate/health", "rotate/ports", "rotate/wayout"},
+	"rotate/wayout": {"rotate", "rotate/algorithm", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/health", "rotate/shown"},
 	"rotate/plan": {"rotate", "rotate/algorithm", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/follow", "rotate/health", "rotate/shown", "rotate/wayout"},
@@ -181,7 +183,7 @@ var arrows = map[string][]string{
 	"rotate/accounts":          {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
 	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar",
 		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/follow", "rotate/forecast", "rotate/foresight",
-		"rotate/hasten", "rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order",
+		"rotate/handover", "rotate/hasten", "rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order",
 		"rotate/plan", "rotate/ports", "rotate/preflight", "rotate/quota", "rotate/shown", "rotate/wayout"},
 }
 
