@@ -21,6 +21,7 @@ const (
 	panels                          // a DNS panel gives records of dkimbot's other tags, and mail verifies by them
 	leavers                         // with changes: hosts are taken off a domain's list, and continue to sign for days
 	movers                          // with changes: domains move often, and records that they left vanish
+	detours                         // selectors' names are led to the domain's other one, or nowhere, for a while
 )
 
 // plays reports whether the scenario has the class.
@@ -49,6 +50,9 @@ func (w *world) misfortune() {
 	for _, d := range w.domains {
 		if w.plays(strangers) {
 			w.often(3, func() { w.intrude(d) })
+		}
+		if w.plays(detours) {
+			w.often(3, func() { w.leadAside(d) })
 		}
 		if w.plays(panels) {
 			w.often(3, func() { w.rewrite(d) })

@@ -80,6 +80,18 @@ func TestPanels(t *testing.T) {
 	}
 }
 
+// TestDetours: no signer comes to a name that is led elsewhere, and the record to which it leads stays as it is.
+func TestDetours(t *testing.T) {
+	for seed := uint64(1); seed <= 8 && !(raceEnabled && seed > 1); seed++ {
+		sc := scenario(seed, All)
+		sc.classes = detours
+		sc.Replay += " -classes detours"
+		if v := Run(sc).Violation; v != nil {
+			t.Error(v)
+		}
+	}
+}
+
 // TestOnceRed plays worlds in which an invariant was violated once.
 func TestOnceRed(t *testing.T) {
 	for _, c := range []struct {
@@ -210,11 +222,12 @@ func TestUnreadKeyExcuses(t *testing.T) {
 	}
 }
 
-// everyClass is all of them but those that are played by themselves: changes, agents, panels, leavers and movers.
+// everyClass is all of them but those that are played by themselves: changes, agents, panels, leavers,
+// movers and detours.
 const everyClass = truths<<1 - 1
 
 var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "silent",
-	"wildcards", "stops", "hard-days", "bounds", "truths", "changes", "agents", "panels", "leavers", "movers"}
+	"wildcards", "stops", "hard-days", "bounds", "truths", "changes", "agents", "panels", "leavers", "movers", "detours"}
 
 // parseClasses reads names with commas between them; "all" is every class.
 func parseClasses(s string) (c classes, err error) {

@@ -66,11 +66,13 @@ func (p *process) begins(d *domain, at time.Time) {
 		return b.domain == d.name || !b.at.After(at.Add(-time.Hour)) || !b.at.After(w.store.swapped)
 	})
 	p.checkHold(d)
-	free := w.flees(d) || w.deserted(d, "")
+	free := w.flees(d) || w.deserted(d, "") || w.vanished(d, "")
 	if !p.run.free && !free && w.clockHeld() {
 		p.checkCounts(d)
 	}
-	if _, counted := w.store.begun[d.name]; counted || !free { // a flight continues where the count can't be written
+	counted := slices.ContainsFunc(w.store.switches(w.now.Add(w.offset)),
+		func(b ports.Begun) bool { return b.Domain == d.name })
+	if counted || !free { // a flight continues where the count can't be written
 		w.beginnings = append(w.beginnings, beginning{d.name, p, at})
 	}
 	p.run.begun[d.name] = true

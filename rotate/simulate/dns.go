@@ -39,6 +39,7 @@ type change struct {
 	visible []time.Time // by server
 	others  bool        // somebody else made it
 	seen    bool        // and dkimbot saw that
+	led     *detour     // it is a CNAME, which leads there
 	held    bool        // a server to which it was due did not answer then
 }
 
@@ -121,6 +122,7 @@ func (w *world) change(n *zoneName, values []string, ttl time.Duration) {
 		n.changes = slices.Delete(n.changes, 0, 1)
 	}
 	n.changes = append(n.changes, c)
+	w.followed(n)
 	w.lookJustBefore(n, slowest, c.visible[slowest])
 }
 
@@ -151,6 +153,9 @@ func (w *world) put(n *zoneName, values []string, ttl time.Duration) {
 // look answers as the name servers do.
 func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 	n := w.names[name]
+	if sight, err, led := w.aside(n); led {
+		return sight, err
+	}
 	sight := rotate.Sight{Zone: name.Domain, Owner: n.ownerName(), Negative: w.sc.negative, Complete: true}
 	var first []string
 	answered, contrary, shown := false, false, map[string][]string{}

@@ -41,7 +41,8 @@
 // are made to the configuration between the runs, in every phase: drain, settle and TTL, the kind of keys, signers that
 // are renamed, added and removed, other selectors, domains on hold, keys copied to another keystore; with
 // leavers, a signer that is removed continues to sign for days or weeks, and with movers, domains move to other
-// selectors often and other people remove the records that they left, while mail needs them; on
+// selectors often and other people remove the records that they left, while mail needs them; detours lead selectors'
+// names to the domain's other one, or nowhere, for a while; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
 // can be done at once is done in the same run, and that no compromised key waits for a signer that does not answer
 // when others have left it; truths that what is told is so.

@@ -52,8 +52,9 @@ func (w *world) leaked(d *domain, e rotate.Event, st rotate.State) {
 			w.leaks[r.KeyID] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: r.KeyID}, at: w.now, unused: true}
 		}
 	}
-	for _, v := range w.names[nameOf(d.name, selector)].last().values { // also a fresh one that is given up for it
-		if id := w.keys.of(v); id != "" && w.leaks[id] == nil && !w.strangers[v] && !w.others(d, id) {
+	last := w.names[nameOf(d.name, selector)].last()
+	for _, v := range last.values { // also a fresh one that is given up for it
+		if id := w.keys.of(v); id != "" && w.leaks[id] == nil && !w.strangers[v] && !w.others(d, id) && last.led == nil {
 			w.leaks[id] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: id}, at: w.now, unused: true}
 		}
 	}

@@ -24,10 +24,20 @@ func (w *world) deserted(d *domain, but string) bool {
 	return false
 }
 
-// strangeAt reports whether a server showed somebody else's record at a name then.
+// vanished reports whether no server showed a record at a name of the domain's with which a host signs, other than but,
+// when a run may have looked last: all that mail fails.
+func (w *world) vanished(d *domain, but string) bool {
+	return slices.ContainsFunc(d.want.Policy.Selectors[:], func(s string) bool {
+		n := w.names[nameOf(d.name, s)]
+		return s != but && w.inUse(n.name) && w.noneShowed(n, w.now.Add(-lastLook))
+	})
+}
+
+// strangeAt reports whether a server showed somebody else's record at a name then, or led it away.
 func (w *world) strangeAt(n *zoneName, then time.Time) bool {
 	for i := range w.servers {
-		if slices.ContainsFunc(n.shown(i, then).values, func(v string) bool { return w.strangers[v] }) {
+		c := n.shown(i, then)
+		if c.led != nil || slices.ContainsFunc(c.values, func(v string) bool { return w.strangers[v] }) {
 			return true
 		}
 	}
@@ -60,8 +70,9 @@ func (p *process) strangersOnly(s rotate.Sight, keyID string) bool {
 	})
 }
 
-// leaves reports whether signers may come to a key before it has settled because the other selector is deserted.
+// leaves reports whether signers may come to a key before it has settled because the other selector is deserted,
+// or its record has vanished.
 func (w *world) leaves(ref dkim.Ref) bool {
 	d := w.domain(ref.Domain)
-	return d != nil && w.deserted(d, ref.Selector)
+	return d != nil && (w.deserted(d, ref.Selector) || w.vanished(d, ref.Selector))
 }

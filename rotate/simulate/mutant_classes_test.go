@@ -45,6 +45,9 @@ var classMutants = []struct {
 	{mutant{"a purge takes signers to change at once", []string{"I2"}, 100, All,
 		signers(func(s remote) ports.Signer { return abrupt{s} })}, changes | movers, 1},
 
+	{mutant{"a name that leads nowhere is taken to show its record", []string{"I2"}, 20, All,
+		looker(func(p *process) ports.Looker { return unmoved{p} })}, detours, 1},
+
 	// They show only where two domains publish at one name within the time that DNS lags.
 	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 210},
 	{mutant{"a name is granted to whoever claims it", []string{"I6", "I4"}, 3, All, grantsAll}, aliases, 210},
@@ -156,6 +159,18 @@ type discreet struct{ ledger }
 
 func (discreet) LookAgain(context.Context, string, time.Time, time.Time, ...rotate.Event) error {
 	return nil
+}
+
+// unmoved takes a name that leads nowhere to show what dkimbot put there last.
+type unmoved struct{ *process }
+
+func (u unmoved) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := u.process.Look(ctx, name)
+	if err == nil || !sight.Complete {
+		return sight, err
+	}
+	sight.Zone, sight.Owner, sight.Values = name.Domain, name.String(), []string{u.names[name].ours}
+	return sight, nil
 }
 
 // nobodyAsks knows of no names but its own, and its provider can't compare.

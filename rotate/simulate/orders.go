@@ -230,7 +230,7 @@ func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainP
 	p.turn.dry = true
 	planner := &engine.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p,
 		Signers: map[string]ports.SignerReader{}}
-	if p.plays(aliases) {
+	if p.plays(aliases | detours) {
 		planner.Look = ports.Unshared(p, ledger{p})
 	}
 	for name, h := range p.hosts {

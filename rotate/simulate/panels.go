@@ -10,7 +10,7 @@ import "strings"
 func (w *world) rewrite(d *domain) {
 	n := w.names[nameOf(d.name, d.want.Policy.Selectors[w.faults.IntN(2)])]
 	last := n.last()
-	if n.foreign || n.strange() || len(last.values) != 1 || last.values[0] != n.ours || w.keys.revoked(n.ours) {
+	if n.foreign || n.strange() || n.led() || len(last.values) != 1 || last.values[0] != n.ours || w.keys.revoked(n.ours) {
 		return
 	}
 	_, tags, _ := strings.Cut(n.ours, "k=")

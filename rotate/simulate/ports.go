@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func (p *process) Look(_ context.Context, name dkim.Name) (sight rotate.Sight, e
 		return rotate.Sight{Zone: name.Domain, Owner: name.String(), Complete: true, Unchecked: true}, nil
 	}
 	sight, err = p.look(name)
-	if err == nil && !p.turn.dry {
+	if (err == nil || sight.Complete) && !p.turn.dry {
 		p.noteSeen(p.names[name], sight)
 	}
 	return sight, err
@@ -86,7 +87,7 @@ func (p publisher) publishing(n *zoneName, rec dkim.TXT, order int, by *turn) fu
 			return unable("publish "+rec.Owner, "a newer order was carried out")
 		}
 		n.heeded = order
-		if err := conflict(n, rec); err != nil {
+		if err := cmp.Or(taken(n), conflict(n, rec)); err != nil {
 			return err
 		}
 		if !p.outlives {

@@ -77,7 +77,7 @@ func (p *process) equip() {
 			parts.Signers[name] = p.through(name, h)
 		}
 	}
-	if p.plays(aliases) {
+	if p.plays(aliases | detours) {
 		parts.Look, parts.Names = ports.Unshared(p, ledger{p}), ledger{p}
 	}
 	if t := p.sc.tamper; t != nil && t.parts != nil {

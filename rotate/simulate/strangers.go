@@ -15,7 +15,7 @@ import (
 // intrude lets somebody change what stands at one of the domain's selectors.
 func (w *world) intrude(d *domain) {
 	n := w.names[nameOf(d.name, d.want.Policy.Selectors[w.faults.IntN(2)])]
-	if n.foreign || n.strange() || len(n.last().values) == 0 {
+	if n.foreign || n.strange() || n.led() || len(n.last().values) == 0 {
 		return
 	}
 	value := "v=spf1 -all"
@@ -87,7 +87,7 @@ func (w *world) harmed(n *zoneName, values []string) bool {
 		return false
 	}
 	memory := max(w.sc.negative, day)
-	if n.showedByWildcard(values) {
+	if n.showedByWildcard(values) || n.showedByDetour(values) {
 		memory = w.sc.Keep + day // the longest that receivers keep such a key
 	}
 	return n.repaired.IsZero() || w.now.Before(n.repaired.Add(memory))
@@ -154,7 +154,9 @@ func (p *process) keeps(domain string) {
 // noteSeen remembers when dkimbot saw what stands at the name, and which changes of other
 // people it has seen.
 func (p *process) noteSeen(n *zoneName, sight rotate.Sight) {
-	n.looked = p.now
+	if n.looked = p.now; p.store.lost != nil {
+		return // it can't be written
+	}
 	for i := range n.changes {
 		if c := &n.changes[i]; c.others && !c.seen && slices.Equal(slices.Sorted(slices.Values(c.values)), sight.Values) &&
 			!slices.ContainsFunc(c.wild, func(v string) bool { return !slices.Contains(sight.Wildcard, v) }) {
