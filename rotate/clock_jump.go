@@ -47,6 +47,7 @@ func (st State) Adjusted(now Instant) (State, time.Duration) {
 // eachTime calls f with every time at which something happened that is waited after.
 func (st *State) eachTime(f func(*time.Time)) {
 	f(&st.SwitchedAt)
+	f(&st.Fled.At)
 	if st.Origin != nil {
 		f(&st.Origin.SwitchedAt)
 	}

@@ -222,6 +222,9 @@ func (st *State) CompleteSwitch(signers []string, atLeast time.Time) bool {
 	st.Enter(Draining)
 	st.Draining = old
 	st.drainAgain(last)
+	if !st.Leaked(old) {
+		st.Fled = Fled{}
+	}
 	return true
 }
 

@@ -24,22 +24,6 @@ func TestShadowedOnce(t *testing.T) {
 	}
 }
 
-// TestExpected: where nobody is asked what stands at a name, a write may replace what dkimbot has published there,
-// and nothing that is yet to be published (I6).
-func TestExpected(t *testing.T) {
-	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
-	sel := rotate.Selector{Key: &rotate.Key{Record: "old", PublishedAt: at}, Next: &rotate.Key{Record: "fresh"}}
-	if got := sel.Expected(); !slices.Equal(got, []string{"old"}) {
-		t.Errorf("got %q", got)
-	}
-	if sel.Next.PublishedAt = at; !slices.Equal(sel.Expected(), []string{"old", "fresh"}) {
-		t.Errorf("got %q", sel.Expected())
-	}
-	if got := (rotate.Selector{}).Expected(); len(got) > 0 {
-		t.Errorf("nothing was published, got %q", got)
-	}
-}
-
 // TestPurgedWithoutAKey: a selector that never had a key keeps nothing of a released domain from being cleared
 // away; a key that was there is remembered once, so that it is never used again (I5).
 func TestPurgedWithoutAKey(t *testing.T) {

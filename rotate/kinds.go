@@ -20,6 +20,5 @@ const Accounts = codes.ActionAccounts
 // LeaseTaken is the kind of the event that says that a lease was taken over.
 const LeaseTaken = codes.ActionLease
 
-// Look is no step: it is the kind of the events that say what a look at the domain
-// found, and that it is over. See Finding.
+// Look is the kind of the events that say what a look at the domain found, and that it is over. It is no step.
 const Look = codes.ActionLook

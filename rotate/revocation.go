@@ -27,6 +27,13 @@ func (st State) Suspect() string {
 	return cmp.Or(st.Active, st.Target)
 }
 
+// Fled is a key that signers were to use when it was reported as compromised.
+type Fled struct {
+	Selector string    `json:"selector"`
+	KeyID    string    `json:"key_id"`
+	At       time.Time `json:"at"`
+}
+
 // AlreadyReported returns the compromised key of a selector that is on its way out while
 // another one takes its place, or is to: who reports the selector once more, because not
 // everything could be done at once, means that one. Nil when there is none.

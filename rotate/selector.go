@@ -113,17 +113,6 @@ func (s Selector) Pending(phase Phase) *Key {
 	return s.Next
 }
 
-// Expected returns the values that dkimbot put, or may have put, at the selector's name, for a
-// write at a place where it was not asked what stands there.
-func (s Selector) Expected() (out []string) {
-	for _, k := range []*Key{s.Key, s.Next} {
-		if k != nil && !k.PublishedAt.IsZero() {
-			out = append(out, k.Record)
-		}
-	}
-	return out
-}
-
 // Dropped reports whether the key was given up before it was used.
 func (s Selector) Dropped(keyID string) bool {
 	return slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.Dropped && r.KeyID == keyID })

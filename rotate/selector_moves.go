@@ -58,9 +58,8 @@ func (s *Selector) dropNext(now time.Time) {
 	}
 }
 
-// notLater moves what happened in DNS and in the keystore to now, where a clock that was
-// ahead has noted a later time: unlike a signer's switch, it has no lag. Else the waits that
-// count from there would hold up for days what has to be put right.
+// notLater moves what happened in DNS and in the keystore to now, where a clock that was ahead has noted a later time:
+// unlike a signer's switch, it has no lag. Else waits from there would hold up for days what has to be put right.
 func (s *Selector) notLater(now time.Time) {
 	for _, k := range s.keys() {
 		for _, t := range k.times() {

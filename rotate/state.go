@@ -36,6 +36,8 @@ type State struct {
 
 	OnHold *OnHold `json:"on_hold,omitempty"` // the schedule begins no switch
 
+	Fled Fled `json:"fled,omitzero"` // the last report of a key that signers used, until they change by schedule
+
 	// when the state was written; nil when it is unknown how long the machine had been up
 	Clock *Instant `json:"clock,omitempty"`
 

@@ -152,6 +152,7 @@ const (
 	UnusableKey         Code = "unusable-key"           // the file has no RSA or Ed25519 private key in PEM
 	NothingToRollBack   Code = "nothing-to-roll-back"   // no switch is in progress, or the old key is being replaced
 	Leaked              Code = "leaked"                 // the key to go back to is compromised
+	ReportedBefore      Code = "reported-before"        // signers have just left a reported key, and no selector is named
 	NotManaged          Code = "not-managed"            // dkimbot does not sign for the domain yet
 	Released            Code = "released"               // the domain was released
 	NotReleased         Code = "not-released"           // --undo was given for a domain that was never released

@@ -9,7 +9,9 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
@@ -196,6 +198,53 @@ func TestCompromisedTwice(t *testing.T) {
 	w.checkReady(d, "s2")
 	if now := w.keyIDs(d.Name, []string{"s2"}); !slices.Equal(now, sound) {
 		t.Errorf("s2 has the key %v, and had %v", now, sound)
+	}
+}
+
+// TestReportedAgain: who repeats the command when all is done, unseen, does not have signers leave the good key to which
+// they went. A rotation by schedule, or another day, makes it a new report (I2, I5).
+func TestReportedAgain(t *testing.T) {
+	for title, c := range map[string]struct {
+		report rotate.Compromised
+		broken string // what fails at first
+		later  func(*world, wish)
+		active string // the selector that signs in the end
+		again  bool   // the second report is of the key that signs
+	}{
+		"at once":        {rotate.Compromised{}, "", func(*world, wish) {}, "s2", false},
+		"a day later":    {rotate.Compromised{}, "", func(w *world, _ wish) { w.pass(25 * time.Hour) }, "s2", true},
+		"both, at first": {rotate.Compromised{Selectors: []string{"s1", "s2"}}, "", func(*world, wish) {}, "s2", false},
+		"revoked first, and made again there": {rotate.Compromised{RevokeNow: true}, "activate mx1", func(*world, wish) {}, "s2", false},
+		"rotated since": {rotate.Compromised{}, "", func(w *world, d wish) {
+			w.pass(8 * day)
+			d.Asked = true
+			if res := w.engine().Advance(context.Background(), d); res.State.Active != "s1" {
+				w.Fatalf("%v, %s signs", res.Err, res.State.Active)
+			}
+		}, "s1", true},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.settle(d)
+			if c.broken != "" {
+				w.trouble = failing(c.broken)
+				w.order(d, c.report)
+				w.trouble = nil
+			}
+			if res := w.order(d, c.report); c.broken == "" && res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			w.settle(d)
+			c.later(w, d)
+			good := w.keyIDs(d.Name, nil)
+			res := w.order(d, rotate.Compromised{})
+			if reported := fault.CodeOf(res.Err) != codes.ReportedBefore; reported != c.again {
+				t.Errorf("the good key is reported: %t; %v", reported, res.Err)
+			}
+			if !c.again && (!slices.Equal(w.keyIDs(d.Name, nil), good) || w.state(d.Name).Active != c.active) {
+				t.Errorf("%s signs with %v", w.state(d.Name).Active, w.keyIDs(d.Name, nil))
+			}
+		})
 	}
 }
 

@@ -20,6 +20,9 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 	}
 	if old := leftSelector(p.Have, o.Selectors); follow.Moving(p.Have) && (old != "" ||
 		len(o.Selectors) == 0 && !p.Have.Emergency() && !movedOn(p)) {
+		if err := p.repeated(p.Have.Suspect()); err != nil && len(o.Selectors) == 0 {
+			return nil, err
+		}
 		return fleeBack(p, o, st)
 	} else if old != "" {
 		return leaveForGood(p, o, st)
@@ -41,6 +44,9 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 				Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
 		}
 		selectors = []string{st.Suspect()}
+		if err := p.repeated(selectors[0]); err != nil {
+			return nil, err
+		}
 	}
 	var reported []string
 	further := saysMore(*st, selectors)
@@ -65,6 +71,9 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 		said := "reported as compromised before"
 		if sel.Key.Leaked.IsZero() {
 			sel.Key.Leaked, said = p.Now, "reported as compromised"
+			if s == st.Active || s == st.Target {
+				st.Fled = rotate.Fled{Selector: s, KeyID: sel.Key.ID, At: p.Now}
+			}
 			reported = append(reported, s)
 		}
 		sel.Key.RevokeNow = sel.Key.RevokeNow || o.RevokeNow

@@ -1,0 +1,76 @@
+package order_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// TestReportedBefore: a report that names no selector is refused for a day after signers have left a key that was
+// reported: it would be of the good one to which they went (I2, I5). One that names it is obeyed.
+func TestReportedBefore(t *testing.T) {
+	for title, c := range map[string]struct {
+		change func(*scene)
+		report rotate.Compromised
+		want   codes.Code
+	}{
+		"all is done":                {func(*scene) {}, rotate.Compromised{}, codes.ReportedBefore},
+		"now":                        {func(*scene) {}, rotate.Compromised{RevokeNow: true}, codes.ReportedBefore},
+		"named":                      {func(*scene) {}, rotate.Compromised{Selectors: []string{"s1"}}, ""},
+		"every key":                  {func(*scene) {}, rotate.Compromised{EveryKey: true}, ""},
+		"a day before":               {func(s *scene) { s.Have.Fled.At = s.Now.Add(-25 * time.Hour) }, rotate.Compromised{}, ""},
+		"signers left it a day late": {late, rotate.Compromised{}, codes.ReportedBefore},
+		"replaced a day late":        {slow, rotate.Compromised{}, codes.ReportedBefore},
+		"it still signs":             {func(s *scene) { s.Have.Fled.KeyID = s.Have.Selectors["s1"].Key.ID }, rotate.Compromised{}, ""},
+		"it is a fresh key at the same selector": {func(s *scene) { s.Have.Fled.Selector = "s1" }, rotate.Compromised{},
+			codes.ReportedBefore},
+		"released": {func(s *scene) { s.Have.Released = &rotate.ReleaseState{At: s.Now} }, rotate.Compromised{}, codes.Released},
+	} {
+		s := plantest.Ready()
+		s.Have.Fled = rotate.Fled{Selector: "s2", KeyID: plantest.Keys()[3].ID(), At: s.Now.Add(-time.Hour)}
+		c.change(s)
+		st, _, err := ordered(s, c.report)
+		if fault.CodeOf(err) != c.want || st.Leaked("s1") != (c.want == "") {
+			t.Errorf("%s: %v, want %q; s1 is compromised: %t", title, err, c.want, st.Leaked("s1"))
+		}
+		if title == "all is done" {
+			faulttest.Shown(t, err)
+		}
+	}
+}
+
+// late has signers leave the reported key long after the report.
+func late(s *scene) {
+	s.Have.Fled.At, s.Have.SwitchedAt = s.Now.Add(-48*time.Hour), s.Now.Add(-time.Hour)
+}
+
+// slow has the reported key replaced long after the report.
+func slow(s *scene) {
+	s.Have.Fled.At, s.Have.Selectors["s2"].Key.PublishedAt = s.Now.Add(-48*time.Hour), s.Now.Add(-time.Hour)
+}
+
+// TestFledIsNoted: it is noted which key signers leave, and not one that none was to use.
+func TestFledIsNoted(t *testing.T) {
+	for title, c := range map[string]struct {
+		scene    *scene
+		selector []string
+		want     string
+	}{
+		"the one that signs":                        {plantest.Ready(), nil, "s1"},
+		"the standby":                               {plantest.Ready(), []string{"s2"}, ""},
+		"of both, the one that signs":               {plantest.Ready(), []string{"s1", "s2"}, "s1"},
+		"the one to which signers are on their way": {plantest.Switching(), []string{"s2"}, "s2"},
+		"the drained one":                           {plantest.Draining(), []string{"s1"}, ""},
+	} {
+		key := map[string]string{"s1": plantest.Keys()[0].ID(), "s2": plantest.Keys()[1].ID()}
+		st, _, err := ordered(c.scene, rotate.Compromised{Selectors: c.selector})
+		if want := key[c.want]; err != nil || st.Fled.Selector != c.want || st.Fled.KeyID != want || st.Fled.At.IsZero() != (want == "") {
+			t.Errorf("%s: %v, noted is %+v, want the key of %q", title, err, st.Fled, c.want)
+		}
+	}
+}
