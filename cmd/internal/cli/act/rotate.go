@@ -42,11 +42,11 @@ key now. The compromised key is revoked in DNS (an empty p=) and destroyed in th
 and a fresh one takes its place. Mail in flight that was signed with it fails. The key is
 the one that signs, unless --selector names another; --every-key means all keys of the
 domain, also those of selectors that it had before. For a day after signers have left a key,
-name the selector: else the command, given twice, would be of the good key they came to. 'dkimbot rotate --due' and the daemon
-retry what can't be done at once. A key is revoked as soon as one signer has left it.
---revoke-now does not wait for that, and all mail fails until a signer is switched. The exit
-code is 1 while a key is not revoked, also where that only waits: the output says for what,
-and until when.
+name the selector: else the command, given twice, would be of the good key they came to.
+'dkimbot rotate --due' and the daemon retry what can't be done at once. A key is revoked as
+soon as one signer has left it. --revoke-now does not wait for that, and all mail fails until
+a signer is switched. The exit code is 1 while a key is not revoked, also where that only
+waits: the output says for what, and until when.
 
 With --replace-standby, the standby gets a fresh key, as soon as no mail can need the present
 one, and no rotation starts. Use it after 'key' was changed in the policy: else the next
