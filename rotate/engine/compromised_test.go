@@ -211,9 +211,9 @@ func TestReportedAgain(t *testing.T) {
 		active string // the selector that signs in the end
 		again  bool   // the second report is of the key that signs
 	}{
-		"at once":        {rotate.Compromised{}, "", func(*world, wish) {}, "s2", false},
-		"a day later":    {rotate.Compromised{}, "", func(w *world, _ wish) { w.pass(25 * time.Hour) }, "s2", true},
-		"both, at first": {rotate.Compromised{Selectors: []string{"s1", "s2"}}, "", func(*world, wish) {}, "s2", false},
+		"at once":                             {rotate.Compromised{}, "", func(*world, wish) {}, "s2", false},
+		"a day later":                         {rotate.Compromised{}, "", func(w *world, _ wish) { w.pass(25 * time.Hour) }, "s2", true},
+		"both, at first":                      {rotate.Compromised{Selectors: []string{"s1", "s2"}}, "", func(*world, wish) {}, "s2", false},
 		"revoked first, and made again there": {rotate.Compromised{RevokeNow: true}, "activate mx1", func(*world, wish) {}, "s2", false},
 		"rotated since": {rotate.Compromised{}, "", func(w *world, d wish) {
 			w.pass(8 * day)

@@ -105,12 +105,12 @@ func (e *Engine) CountByTheHour() { e.turnstile.ByTheHour() }
 type Result struct {
 	Domain string
 	State  rotate.State
-	Done   []rotate.Event    // the steps that were carried out
-	Plan   rotate.DomainPlan // what is left, and what is waited for
-	Err    error             // a fault, or the context's error when the work was interrupted between two steps
-
-	Left  []rotate.Step // of a plan that was applied: the steps that were not carried out
-	Holds bool          // nothing of that plan was begun, and it may be applied again
+	Done   []rotate.Event     // the steps that were carried out
+	Plan   rotate.DomainPlan  // what is left, and what is waited for
+	Err    error              // a fault, or the context's error when the work was interrupted between two steps
+	Seen   rotate.Observation // what was found at the last look
+	Left   []rotate.Step      // of a plan that was applied: the steps that were not carried out
+	Holds  bool               // nothing of that plan was begun, and it may be applied again
 
 	left rotate.Request // what was asked and is yet to be done
 }
@@ -157,7 +157,7 @@ func (e *Engine) round(ctx context.Context, t Task, g *approval.Grant) (res Resu
 // was not reported yet, and looks at the domain again after an effect that may have come too late.
 func (e *Engine) concluded(ctx context.Context, t Task, g *approval.Grant, r *run, res *Result) {
 	if r != nil {
-		res.State, res.Done, res.Plan, res.left = r.st, r.done, r.plan, r.left
+		res.State, res.Done, res.Plan, res.Seen, res.left = r.st, r.done, r.plan, r.seen, r.left
 		res.left.Asked = r.left.Asked && r.st.Phase == rotate.Ready && r.st.Released == nil
 		g.Leave(r.stored)
 	}
@@ -174,7 +174,7 @@ func (e *Engine) concluded(ctx context.Context, t Task, g *approval.Grant, r *ru
 	}
 	rest := rotate.Request{Patient: true, Ignore: t.Request.Ignore, Approved: t.Request.Approved}
 	if again := e.round(ctx, Task{Domain: t.Domain, Request: rest}, nil); again.Err == nil {
-		res.State, res.Plan = again.State, again.Plan
+		res.State, res.Plan, res.Seen = again.State, again.Plan, again.Seen
 		res.Done = append(res.Done, again.Done...)
 	}
 }

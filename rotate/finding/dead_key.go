@@ -22,13 +22,17 @@ func Lost(domain, selector string, signers []string, all bool, led, repair strin
 		Message: fmt.Sprintf("%s fails now: it is signed with %s, %s", who, selector, where)}
 }
 
-// DeadKey says that signers of a domain sign with the key of a selector that was revoked, or is compromised and gone
-// from DNS; nil for none. all: these are all signers. Of one that is not heard it is not known whether it still does:
-// it was switched to that key last.
-func DeadKey(domain, selector string, gone bool, signers []string, all bool, heard func(signer string) bool) *Finding {
+// DeadKey says that signers of a domain sign with the key of a selector that was revoked, or, hidden, is compromised and
+// not shown by DNS; gone: nothing stands there. nil for none. all: these are all signers. Of one that is not heard it is
+// not known whether it still does: it was switched to that key last.
+func DeadKey(domain, selector string, hidden, gone bool, signers []string, all bool,
+	heard func(signer string) bool) *Finding {
 	state := "was revoked"
-	if gone {
+	switch {
+	case gone:
 		state = "is compromised and gone from DNS"
+	case hidden:
+		state = "is compromised and in no record of DNS that verifiers accept"
 	}
 	if len(signers) == 0 {
 		return nil

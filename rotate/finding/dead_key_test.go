@@ -17,12 +17,12 @@ func TestDeadKey(t *testing.T) {
 			"mx1 may fail now: it is not known what signs it, and s1, whose key was revoked, did last": {
 			[]string{"mx1", "mx2"}, true, "mx2"},
 	} {
-		f := DeadKey("a.example", "s1", false, tc.on, tc.all, func(name string) bool { return name == tc.heard })
+		f := DeadKey("a.example", "s1", false, false, tc.on, tc.all, func(name string) bool { return name == tc.heard })
 		if f == nil || f.Message != want {
 			t.Errorf("%+v\nwant: %s", f, want)
 		}
 	}
-	if f := DeadKey("a.example", "s1", false, nil, false, nil); f != nil {
+	if f := DeadKey("a.example", "s1", false, false, nil, false, nil); f != nil {
 		t.Errorf("of no signer: %+v", f)
 	}
 }

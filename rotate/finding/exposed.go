@@ -66,6 +66,17 @@ func StillUsed(lost bool) string {
 		"mail that somebody else signs with it verifies"
 }
 
+// PublishedThough says why the record of a compromised key is published again, and how it is revoked instead: by the
+// command revokeNow. fails says that no mail verifies by it now.
+func PublishedThough(revokeNow string, fails bool) string {
+	why := ", though its key is compromised, because signers can't be given another one yet; '" + revokeNow +
+		"' has it revoked instead"
+	if fails {
+		why += ", and no mail fails by that which does not fail already"
+	}
+	return why
+}
+
 // Needed says of a private key that is missing that signers need it to leave the compromised one at active, which is
 // not revoked before they have. revokeNow is the command that ends that without it; drains is that its selector
 // drains, and idle that no signer uses it: it is replaced in the end.

@@ -91,7 +91,7 @@ func MailFails(st rotate.State, seen rotate.Observation, signers []string, selec
 		})
 	}
 	on := slices.DeleteFunc(slices.Clone(signers), func(name string) bool { return !uses(name) })
-	return finding.DeadKey(st.Domain, selector, false, on, len(on) == len(signers),
+	return finding.DeadKey(st.Domain, selector, false, false, on, len(on) == len(signers),
 		func(name string) bool { return seen.Signers[name].Err == nil })
 }
 

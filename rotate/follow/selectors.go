@@ -203,3 +203,19 @@ func LeftBehind(st rotate.State) *rotate.Retired {
 	}
 	return nil
 }
+
+// AllSign reports whether all signers that answer say that they sign with a selector, also where the state has them at
+// another one: a person has switched them, or the state is an older one.
+func AllSign(seen rotate.Observation, signers []string, selector string) bool {
+	asked := 0
+	for _, name := range signers {
+		at, looked := seen.Signers[name]
+		if !looked || at.Err != nil {
+			continue
+		}
+		if asked++; !at.At(selector) {
+			return false
+		}
+	}
+	return asked > 0
+}

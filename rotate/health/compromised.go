@@ -119,7 +119,7 @@ func (j *Judge) MayRevoke(selector string) bool {
 		return !j.leftInUse(selector) || j.anySafe()
 	}
 	if selector != j.Have.Active && (j.Have.Phase != rotate.Bootstrapping || !j.mayBeUsed(selector)) {
-		return !AllSign(j, selector) || j.LostForGood(selector)
+		return !follow.AllSign(j.Seen, j.Want.Signers, selector) || j.LostForGood(selector)
 	}
 	for _, name := range j.Want.Signers {
 		c, known := j.Have.Signers[name]
@@ -130,22 +130,6 @@ func (j *Judge) MayRevoke(selector string) bool {
 		}
 	}
 	return NoneSigns(j, selector)
-}
-
-// AllSign reports whether all signers that answer say that they sign with a selector, also where the state has them at
-// another one: a person has switched them, or the state is an older one.
-func AllSign(j *Judge, selector string) bool {
-	asked := 0
-	for _, name := range j.Want.Signers {
-		seen, looked := j.Seen.Signers[name]
-		if !looked || seen.Err != nil {
-			continue
-		}
-		if asked++; !seen.At(selector) {
-			return false
-		}
-	}
-	return asked > 0
 }
 
 // NoneSigns reports whether every signer says that it does not sign with a selector, and none can be given its key

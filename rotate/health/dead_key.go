@@ -3,13 +3,14 @@ package health
 import (
 	"slices"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // MailFails says that signers sign with a key that is dead: their mail fails until they leave it.
 func MailFails(h *Check) *finding.Finding {
-	dead := func(s string) bool { return Dead(&h.Judge, s) || h.GivenUp(s) && shown.Gone(h.Seen.Selectors[s]) }
+	dead := func(s string) bool { return Dead(&h.Judge, s) || hidden(h, s) && (h.GivenUp(s) || h.HandsOff(s)) }
 	s := h.Have.Active
 	if !dead(s) { // signers may wait for a fresh key at the other one
 		if s = h.Have.Draining; !dead(s) {
@@ -17,12 +18,17 @@ func MailFails(h *Check) *finding.Finding {
 		}
 	}
 	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
-	f := finding.DeadKey(h.Want.Name, s, shown.Gone(h.Seen.Selectors[s]), on, len(on) == len(h.Want.Signers),
+	f := finding.DeadKey(h.Want.Name, s, hidden(h, s), shown.Gone(h.Seen.Selectors[s]), on, len(on) == len(h.Want.Signers),
 		func(name string) bool { return h.Seen.Signers[name].Err == nil })
 	if still := shown.Still(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" && f != nil {
 		f.Message += ", except where receivers ask " + still + ", which shows the key as before"
 	}
 	return f
+}
+
+// hidden reports whether a selector's key is compromised, and every server answers without showing it.
+func hidden(h *Check, s string) bool {
+	return h.Have.Leaked(s) && !h.Seen.Selectors[s].Sight.Silent && h.Seen.Fate(s, h.Have.Selector(s).Key.ID) == rotate.Fails
 }
 
 // exposedAt says which servers show a selector's compromised key although it was revoked.

@@ -136,7 +136,7 @@ func (h *Check) Lost(s string) *finding.Finding {
 		sel.Key.VerifiedAt.IsZero() && h.Have.Selectors[s] != nil {
 		return nil
 	}
-	f := finding.Finding{Selector: s, Repair: "it is published again by itself"}
+	f := finding.Finding{Selector: s, Repair: "it is published again by itself" + h.Again(s)}
 	switch h.Standing(s) {
 	case Absent:
 		f.Code, f.Message = codes.RecordVanished,

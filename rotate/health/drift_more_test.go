@@ -225,7 +225,17 @@ func TestSignerWords(t *testing.T) {
 			"record-foreign s2!, signer-strays mx2", "it is brought back to s1 by itself"},
 		"a compromised key beside another's record, nowhere to go": {plantest.Ready, changes(plantest.Leak("s1"), lost("s2"),
 			func(s *scene) { s.Show("s1", plantest.ForeignRecord); s.Drift("", "", "mx2") }),
-			"record-foreign s1!, key-missing s2!, signer-empty mx2", "the key of s1 is compromised and no signer is given it again"},
+			"mail-fails s1!, record-foreign s1!, key-missing s2!, signer-empty mx2",
+			"the key of s1 is compromised and no signer is given it again"},
+		"another's record in the place of a compromised key's, nowhere to go": {plantest.Ready, changes(plantest.Leak("s1"),
+			lost("s2"), func(s *scene) { s.Show("s1", plantest.ForeignRecord) }),
+			"mail-fails s1!, record-foreign s1!, key-missing s2",
+			"all mail of example.com fails now: it is signed with s1, whose key is compromised and in no record of DNS that " +
+				"verifiers accept"},
+		"another's record in the place of a compromised key's, what follows": {plantest.Ready, changes(plantest.Leak("s1"),
+			lost("s2"), func(s *scene) { s.Show("s1", plantest.ForeignRecord) }),
+			"mail-fails s1!, record-foreign s1!, key-missing s2",
+			"remove it: dkimbot then publishes its own again, though its key is compromised, because"},
 		"a compromised key, and all keys are lost": {plantest.Ready, changes(plantest.Leak("s1"), lost("s1", "s2"), nothing),
 			"key-missing s1!, key-missing s2!, signer-empty mx1!, signer-empty mx2!", "it can't be given the key of s1"},
 		"a move that the state does not know": {plantest.Ready, changes(plantest.Leak("s1"), strays("n1", 3, "mx2"), func(s *scene) {
@@ -241,7 +251,8 @@ func TestSignerWords(t *testing.T) {
 			changes(func(s *scene) { s.Sign("s1", "mx1"); s.Drift("", "", "mx1"); s.Lag("s1") }), "servers-differ s1, signer-empty mx1",
 			"it is given the key of s1 when the servers agree on its record"},
 		"a compromised key, and an older state": {plantest.Ready, changes(plantest.Leak("s1"),
-			func(s *scene) { s.Stands("s1", 3) }, strays("s9", 2, "mx2")), "record-foreign s1!, key-different s1!, signer-strays mx2",
+			func(s *scene) { s.Stands("s1", 3) }, strays("s9", 2, "mx2")),
+			"mail-fails s1!, record-foreign s1!, key-different s1!, signer-strays mx2",
 			"signers leave s1, whose key is compromised: it is given the key of s2 by itself"},
 	})
 }

@@ -130,7 +130,7 @@ func TestDrift(t *testing.T) {
 		"in test mode, active": {plantest.Ready, tagged("s1", "t=y"), "record-foreign s1!", "counts as unsigned until then; signers leave"},
 		"of no use":            {plantest.Ready, tagged("s1", "h=sha1"), "mail-fails s1, record-foreign s1!", "shows, or remove it: dkimbot then publishes"},
 		"of no use, compromised": {plantest.Ready, func(s *scene) { leak(s); tagged("s1", "h=sha1")(s) },
-			"record-foreign s1", "it goes when that is revoked"},
+			"mail-fails s1!, record-foreign s1", "it goes when that is revoked"},
 		"in test mode, a signer empty": {plantest.Ready, func(s *scene) { tagged("s1", "t=y")(s); s.Drift("", "", "mx2") },
 			"record-foreign s1!, signer-empty mx2", "it is given the key of s2 by itself"},
 		"a broken signature": {plantest.Ready, func(s *scene) {
@@ -227,7 +227,16 @@ func TestDrift(t *testing.T) {
 			"mail-fails s2, record-foreign s2!", "mail of example.com through mx1 fails now"},
 		"a foreign record, the key compromised": {plantest.Ready,
 			func(s *scene) { leak(s); s.Show("s1", plantest.Record(other)) },
-			"record-foreign s1!", "dkimbot revokes it when the other record is removed"},
+			"mail-fails s1!, record-foreign s1!", "dkimbot revokes it when the other record is removed"},
+		"the record is gone, the key compromised, nowhere to go": {plantest.Ready, func(s *scene) { cornered(s); s.Show("s1") },
+			"record-vanished s1, key-missing s2", "it is published again by itself, though its key is compromised, because signers " +
+				"can't be given another one yet; 'dkimbot rotate --domain example.com --compromised --revoke-now' has it revoked " +
+				"instead, and no mail fails by that which does not fail already"},
+		"a server lacks the record, the key compromised, nowhere to go": {plantest.Ready, func(s *scene) {
+			cornered(s)
+			s.Past("s1", other.ID())
+			s.Show("s1", plantest.Record(plantest.Keys()[0]), plantest.Record(other))
+		}, "records-doubled s1, key-missing s2!", "--revoke-now' has it revoked instead; "},
 
 		"a silent signer": {plantest.Ready, func(s *scene) {
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: fault.Lasting("ask mx2", errors.New("no"), "repair mx2")}

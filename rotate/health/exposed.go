@@ -100,3 +100,12 @@ func (j *Judge) RevokeNow(selectors []string) string {
 	}
 	return command + " --revoke-now"
 }
+
+// Again says what publishing a selector's record again means where its key is compromised, and how it is revoked
+// instead; "" where it is not.
+func (j *Judge) Again(s string) string {
+	if !j.Have.Leaked(s) {
+		return ""
+	}
+	return finding.PublishedThough(j.RevokeNow([]string{s}), j.Seen.Fate(s, j.Have.Selector(s).Key.ID) >= rotate.Fails)
+}

@@ -142,7 +142,7 @@ func (j *Judge) signsBy(s string) string {
 func (j *Judge) onceAlone(s string) string {
 	switch key := j.Have.Selector(s).Key; {
 	case !j.Have.Leaked(s) || !j.GivenUp(s) && j.Have.Selector(s).Next == nil:
-		return "dkimbot then publishes its own again; it"
+		return "dkimbot then publishes its own again" + j.Again(s) + "; it"
 	case !j.Bound(s): // it stands beside the other one
 		return "the key that dkimbot has there is compromised, and dkimbot revokes its own record; it"
 	case key.RevokedAt.IsZero() || exposedAt(j, s) != "":

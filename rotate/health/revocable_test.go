@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
@@ -31,7 +32,7 @@ func unasked(signer string) func(*scene) { return func(s *scene) { delete(s.Seen
 // TestAllSign: what signers say counts, and not what the state has them at; of one that does not answer nothing is
 // known (I2).
 func TestAllSign(t *testing.T) {
-	all := func(j *health.Judge) any { return health.AllSign(j, "s2") }
+	all := func(j *health.Judge) any { return follow.AllSign(j.Seen, j.Want.Signers, "s2") }
 	hold(t, map[string]verdict{
 		"all":                         {plantest.Ready, changes(strays("s2", 1, "mx1", "mx2")), all, true},
 		"one does not":                {plantest.Ready, changes(strays("s2", 1, "mx1")), all, false},

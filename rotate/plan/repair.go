@@ -53,7 +53,7 @@ func (p *planner) repairAt(s string) bool {
 		return false // another fresh key takes the place of one that never stood in DNS
 	}
 	if lost != nil {
-		why := rotate.Reason{Code: codes.Vanished, Message: lost.Message + "; it is published again"}
+		why := rotate.Reason{Code: codes.Vanished, Message: lost.Message + "; it is published again" + p.Again(s)}
 		if lost.Code == codes.ServersDiffer {
 			why.Code = codes.ServersDiffer
 		}

@@ -256,9 +256,9 @@ func unrevokedWhy(st rotate.State, selectors []string) string {
 	asks := slices.IndexFunc(st.Drift, func(f finding.Finding) bool { return f.Asks })
 	switch n := st.Next; {
 	case st.Failures > 0:
-		return says + ": " + st.LastError
+		return says + ": " + once(st.LastError)
 	case asks >= 0:
-		return says + ": " + st.Drift[asks].Message
+		return says + ": " + once(st.Drift[asks].Message)
 	case n == nil:
 		return says
 	case n.Action == rotate.Activate && n.Selector != st.Active:
@@ -266,6 +266,16 @@ func unrevokedWhy(st rotate.State, selectors []string) string {
 	default:
 		return fmt.Sprintf("%s; next: %s, not before %s", says, Action(*n), calendar.Until(n.At))
 	}
+}
+
+// once leaves out of why a compromised key is not revoked that it is not.
+func once(why string) string {
+	if before, after, said := strings.Cut(why, "leave and revoke the compromised key"); said {
+		if _, reason, found := strings.Cut(after, ": "); found {
+			why = before + reason
+		}
+	}
+	return strings.Replace(why, ", which is not revoked until they have", "", 1)
 }
 
 // undestroyed reports whether the private key of a compromised key is yet to be destroyed.

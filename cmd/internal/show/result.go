@@ -21,7 +21,7 @@ func (t Text) Result(r engine.Result) { t.result(r, func() {}) }
 func (t Text) result(r engine.Result, more func()) {
 	t.heading(r.Domain, r.State.Phase)
 	for _, e := range r.Done {
-		fmt.Fprintf(t.W, "  %s %s\n", t.Green("done"), did(e))
+		fmt.Fprintf(t.W, "  %s %s%s\n", t.Green("done"), did(e), though(r.State, e))
 	}
 	var now rotate.Reason
 	if len(r.Done) == 0 && r.Err == nil {
@@ -31,7 +31,7 @@ func (t Text) result(r engine.Result, more func()) {
 	if r.Err != nil {
 		t.problem("  ", r.Err)
 	}
-	unrevoked(t, r.State)
+	unrevoked(t, r)
 	more()
 	domain{t, r.State}.released()
 	t.next(r.State.Next, now)
@@ -43,11 +43,24 @@ func (t Text) result(r engine.Result, more func()) {
 }
 
 // unrevoked names the compromised keys that a run has not revoked, because it failed or signers have to wait.
-func unrevoked(t Text, st rotate.State) {
-	for _, s := range report.Unrevoked(st) {
-		t.Line("  ", t.Red("still"), fmt.Sprintf("%s: the compromised key %s is not revoked yet; until it is, whoever has it can "+
-			"sign mail of %s", s, dkim.ShortID(st.Selectors[s].Key.ID), st.Domain))
+func unrevoked(t Text, r engine.Result) {
+	for _, s := range report.Unrevoked(r.State) {
+		key := r.State.Selectors[s].Key
+		says := "until it is, whoever has it can sign mail of " + r.Domain
+		if r.Seen.Fate(s, key.ID) >= rotate.Fails {
+			says = "DNS does not show it now, so mail that is signed with it fails; if its record comes back, whoever has it can " +
+				"sign mail of " + r.Domain
+		}
+		t.Line("  ", t.Red("still"), fmt.Sprintf("%s: the compromised key %s is not revoked yet; %s", s, dkim.ShortID(key.ID), says))
 	}
+}
+
+// though says of a record that was published that its key is compromised, "" where it is not.
+func though(st rotate.State, e rotate.Event) string {
+	if e.Kind != rotate.Publish || !st.Leaked(e.Selector) || st.Selectors[e.Selector].Key.ID != e.KeyID {
+		return ""
+	}
+	return ", though it is compromised: signers can't be given another one yet"
 }
 
 // Ended writes what became of many domains in a run: how many, and once more, because they scrolled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -278,9 +279,43 @@ example.com  phase replacing
 	if why := show.Why(r.State); why != "the compromised key ffeeddccbbaa at s1 is not revoked yet: publish s1: not permitted" {
 		t.Errorf("why: %q", why)
 	}
+	r.State.LastError = "leave and revoke the compromised key at s1._domainkey.example.com: no signer could be switched"
+	if why := show.Why(r.State); why != "the compromised key ffeeddccbbaa at s1 is not revoked yet: no signer could be switched" {
+		t.Errorf("why: %q", why)
+	}
+	r.State.LastError = "publish s1: not permitted"
 	r.State.Drift = []finding.Finding{{Code: codes.RecordVanished, Selector: "s2", Message: "s2 is missing"}}
 	if why := show.Why(r.State); why != "s2 is missing, and mail fails until it is back: publish s1: not permitted" {
 		t.Errorf("why: %q", why)
+	}
+}
+
+// TestNotShown: of a compromised key that DNS does not show it is not said that whoever has it can sign mail; and of one
+// whose record is published again, that it is compromised.
+func TestNotShown(t *testing.T) {
+	key := rotate.Key{ID: newID, Record: "v=DKIM1; p=", PublishedAt: now, Leaked: now}
+	for title, c := range map[string]struct {
+		sight rotate.Sight
+		err   error
+		says  string
+	}{
+		"removed":   {rotate.Sight{Complete: true}, nil, "; DNS does not show it now, so mail that is signed with it fails; if its"},
+		"replaced":  {rotate.Sight{Complete: true, Values: []string{"v=DKIM1; p=Zm9yZWlnbg=="}}, nil, "; DNS does not show it now"},
+		"partly":    {rotate.Sight{Values: []string{"v=DKIM1; p=Zm9yZWlnbg=="}}, nil, "; until it is, whoever has it can sign"},
+		"not asked": {rotate.Sight{}, fault.Temporary("look s1 up", nil, ""), "; until it is, whoever has it can sign"},
+	} {
+		r := engine.Result{Domain: "example.com", State: rotate.State{Domain: "example.com",
+			Selectors: map[string]*rotate.Selector{"s1": {Key: &key}}},
+			Seen: rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s1": {Sight: c.sight, SightErr: c.err}}},
+			Done: []rotate.Event{{Kind: rotate.Publish, Selector: "s1", KeyID: newID}, {Kind: rotate.Publish, Selector: "s1", KeyID: oldID}}}
+		got := written(func(x show.Text) { x.Result(r) })
+		if !strings.Contains(got, "still s1: the compromised key ffeeddccbbaa is not revoked yet"+c.says) {
+			t.Errorf("%s: %s", title, got)
+		}
+		if !strings.Contains(got, "ffeeddccbbaa was published, though it is compromised: signers can't be given another one yet\n") ||
+			!strings.Contains(got, "001122334455 was published\n") {
+			t.Errorf("%s: %s", title, got)
+		}
 	}
 }
 
@@ -321,7 +356,10 @@ func TestUnrevokedWhy(t *testing.T) {
 			one + "; next: sign with s1, not before " + calendar.Until(now)},
 		"a person":      {good, flight, asks, one + ": the key of s2 is missing"},
 		"nothing comes": {good, nil, nil, one},
-		"both":          {leaked, nil, nil, "the compromised keys ffeeddccbbaa at s1 and ffeeddccbbaa at s2 are not revoked yet"},
+		"said once": {good, nil, []finding.Finding{{Code: codes.KeyMissing, Asks: true, Message: "no key of s2; signers need it to " +
+			"leave the compromised key at s1, which is not revoked until they have"}}, one + ": no key of s2; signers need it to " +
+			"leave the compromised key at s1"},
+		"both": {leaked, nil, nil, "the compromised keys ffeeddccbbaa at s1 and ffeeddccbbaa at s2 are not revoked yet"},
 	} {
 		st := rotate.State{Domain: "example.com", Active: "s1", Next: c.next, Drift: c.drift,
 			Selectors: map[string]*rotate.Selector{"s1": &leaked, "s2": &c.s2}}
@@ -329,7 +367,8 @@ func TestUnrevokedWhy(t *testing.T) {
 			t.Errorf("%s: %q, want %q", title, got, c.want)
 		}
 		line, level := show.Check(report.NewCounts([]rotate.State{st}, nil, now), "example.com")
-		if person := len(c.drift) == 2; level == 0 || person != (level == 2) || !strings.Contains(line, "1 with a compromised key") {
+		person := slices.ContainsFunc(c.drift, func(f finding.Finding) bool { return f.Asks })
+		if level == 0 || person != (level == 2) || !strings.Contains(line, "1 with a compromised key") {
 			t.Errorf("%s: %d %s", title, level, line)
 		}
 	}
