@@ -12,22 +12,22 @@ import (
 
 // Sight is what DNS shows at a selector's name.
 type Sight struct {
-	Zone     string              // the zone that holds Owner
-	Owner    string              // the name after following CNAMEs
-	Values   []string            // the distinct TXT values seen, joined strings, sorted
-	Wildcard []string            // what a wildcard shows where nothing stands; resolvers may keep it for TTL
-	Complete bool                // every server shows the same set
-	Silent   bool                // it is not complete only because servers did not answer: all that did show the same set
-	Shown    map[string][]string // where it is not complete: what each that answers shows, by its name in Lagging
-	Lagging  []string            // servers that answer otherwise than most, or not at all, for people
-	Bogus    []string            // servers whose answers validating resolvers reject, and why; then it is not complete
-	// why it was not checked that the zone above leads to its signatures; "" when it was, or there are none
-	Chain     string
-	TTL       time.Duration // the largest TTL seen at the name; 0 when nothing is there
-	Asked     string        // who was asked, for people, where it was not all authoritative servers: "every resolver"
-	Unchecked bool          // DNS is not to be asked (mode none): what was published is taken to be there
-	Vacated   bool          // what stands there is what dkimbot left of a domain that it has purged: it may be replaced
-	Negative  time.Duration // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
+	Zone      string              // the zone that holds Owner
+	Owner     string              // the name after following CNAMEs
+	DNAME     string              // the name of a DNAME on the way; "" for none
+	Values    []string            // the distinct TXT values seen, joined strings, sorted
+	Wildcard  []string            // what a wildcard shows where nothing stands; resolvers may keep it for TTL
+	Complete  bool                // every server shows the same set
+	Silent    bool                // it is not complete only because servers did not answer: all that did show the same set
+	Shown     map[string][]string // where it is not complete: what each that answers shows, by its name in Lagging
+	Lagging   []string            // servers that answer otherwise than most, or not at all, for people
+	Bogus     []string            // servers whose answers validating resolvers reject, and why; then it is not complete
+	Chain     string              // why it was not checked that the zone above leads to its signatures; "": it was, or none
+	TTL       time.Duration       // the largest TTL seen at the name; 0 when nothing is there
+	Asked     string              // who was asked, for people, where it was not all authoritative servers: "every resolver"
+	Unchecked bool                // DNS is not to be asked (mode none): what was published is taken to be there
+	Vacated   bool                // what stands there is what dkimbot left of a domain that it has purged: it may be replaced
+	Negative  time.Duration       // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
 }
 
 // Whom says who was asked for what a sight shows, for people.

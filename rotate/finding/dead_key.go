@@ -22,9 +22,9 @@ func Lost(domain, selector string, signers []string, all bool, led, repair strin
 		Message: fmt.Sprintf("%s fails now: it is signed with %s, %s", who, selector, where)}
 }
 
-// DeadKey says that signers of a domain sign with the key of a selector that was revoked, or, hidden, is compromised and
-// not shown by DNS; gone: nothing stands there. nil for none. all: these are all signers. Of one that is not heard it is
-// not known whether it still does: it was switched to that key last.
+// DeadKey says that signers of a domain sign with the key of a selector that was revoked, or, hidden, is compromised
+// and not shown by DNS; gone: nothing stands there. nil for none. all: these are all signers. Of one that is not heard
+// it is not known whether it still does: it was switched to that key last.
 func DeadKey(domain, selector string, hidden, gone bool, signers []string, all bool,
 	heard func(signer string) bool) *Finding {
 	state := "was revoked"

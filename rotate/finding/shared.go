@@ -22,9 +22,16 @@ const (
 	OfReleased             // dkimbot does nothing for the domain any more
 )
 
-// Shared refuses a selector's name that leads to owner, where the record of another one stands.
-func Shared(name, other dkim.Name, owner string, role Role) error {
+// Shared refuses a selector's name that leads to owner, where the record of another one stands; dname is the name of a
+// DNAME record on the way, below which no name can have a record of its own (RFC 6672 section 2.4), "" for none.
+func Shared(name, other dkim.Name, owner, dname string, role Role) error {
 	whose, free := other.Domain, "give "+name.String()+" a name or a CNAME target of its own"
+	by := ""
+	if dname != "" {
+		by = ", by the DNAME record at " + dname
+		free = fmt.Sprintf("name two selectors in the policy of %s that no domain uses where the DNAME leads: their records stand "+
+			"there then; or remove the DNAME at %s: as long as it is there, servers ignore records below it", name.Domain, dname)
+	}
 	if other.Domain == name.Domain {
 		whose = other.Selector
 	}
@@ -45,12 +52,14 @@ func Shared(name, other dkim.Name, owner string, role Role) error {
 	default:
 		free += "; or, " + purge
 	}
-	return fault.Refuse(codes.SharedName, fmt.Sprintf("%s and %s both lead to %s, which can hold one key record only, that of %s",
-		name, other, owner, whose), free)
+	return fault.Refuse(codes.SharedName, fmt.Sprintf("%s and %s both lead to %s%s, which can hold one key record only, that of "+
+		"%s", name, other, owner, by, whose), free)
 }
 
 // Twin refuses a selector's name that leads to owner, where the record of the domain's other selector stands.
-func Twin(name, other dkim.Name, owner string) error { return Shared(name, other, owner, OfManaged) }
+func Twin(name, other dkim.Name, owner string) error {
+	return Shared(name, other, owner, "", OfManaged)
+}
 
 // ForeignFirst says what to do about a record that dkimbot did not make, at a selector of a domain that is new. fresh:
 // the domain is being set up, perhaps with a key that is made already.

@@ -113,7 +113,8 @@ func (p *order) outdated(o rotate.Compromised) error {
 	}
 	for _, s := range p.Want.Policy.Selectors { // what the state says of it is not so
 		other := p.Want.Policy.Other(s)
-		used := s == p.Have.Active && follow.AllSign(p.Seen, p.Want.Signers, other) // signers use what the state has for the standby
+		// signers use what the state has for the standby
+		used := s == p.Have.Active && follow.AllSign(p.Seen, p.Want.Signers, other)
 		astray := used && !o.RevokeNow
 		if p.Stale(s) && (len(o.Selectors) == 0 || slices.Contains(o.Selectors, s) || astray) {
 			hint := fault.HintOf(p.StaleState(s)) + "; report the key then"

@@ -68,7 +68,7 @@ func (u unshared) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error
 		sight.Vacated = true
 		return sight, nil
 	}
-	return sight, finding.Shared(name, kept, sight.Owner, role)
+	return sight, finding.Shared(name, kept, sight.Owner, sight.DNAME, role)
 }
 
 // roleOf returns what a selector is to its domain.
@@ -116,5 +116,5 @@ func Shared(owner string, name, holder dkim.Name) error {
 	if holder == (dkim.Name{}) || holder == name {
 		return nil
 	}
-	return finding.Shared(name, holder, owner, finding.OfManaged)
+	return finding.Shared(name, holder, owner, "", finding.OfManaged)
 }

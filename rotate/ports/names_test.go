@@ -85,6 +85,16 @@ func TestUnshared(t *testing.T) {
 			t.Errorf("%s: %v (hint %q), vacated %t", title, err, fault.HintOf(err), sight.Vacated)
 		}
 	}
+	renamed := oneName{sight: rotate.Sight{Owner: "s1._domainkey.a.test", DNAME: "_domainkey.c.test", Complete: true},
+		holder: theirs, kept: theirs, of: has(true, nil)}
+	_, err := ports.Unshared(renamed, renamed).Look(t.Context(), name)
+	if said := fault.Text(err); !strings.Contains(said, "lead to s1._domainkey.a.test, by the DNAME record at _domainkey.c.test,") {
+		t.Errorf("by a DNAME: %s", said)
+	}
+	hint := fault.HintOf(err)
+	if !strings.Contains(hint, "remove the DNAME at _domainkey.c.test") || strings.Contains(hint, "target of its own") {
+		t.Errorf("by a DNAME: hint %q", hint)
+	}
 	locked := oneName{sight: rotate.Sight{Owner: "k.test"}, err: errors.New("the database is locked")}
 	if _, err := ports.Unshared(locked, locked).Look(t.Context(), name); err == nil || fault.CodeOf(err) == codes.SharedName {
 		t.Errorf("it can't be found out whose it is: %v", err)

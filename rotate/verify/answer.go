@@ -34,6 +34,7 @@ type answer struct {
 	negative time.Duration // RFC 2308 section 5, if the SOA is reported
 	bogus    string        // why validating resolvers reject what is shown; "" when they don't
 	wildcard []string      // what a wildcard shows there, where nothing stands
+	dname    string        // the DNAME above the name that leads it elsewhere
 }
 
 // read makes sense of a reply about name from a server of the zone; zone is ""
@@ -79,6 +80,9 @@ func (a *answer) fail(says string) {
 func (a *answer) collect(name string) {
 	var seen []string
 	for _, rr := range a.msg.Answer {
+		if d, ok := rr.(*dns.DNAME); ok && dns.IsSubDomain(d.Hdr.Name, name) {
+			a.dname = bare(dns.CanonicalName(d.Hdr.Name)) // the CNAME beside it was made from it (RFC 6672 section 3.1)
+		}
 		if dns.CanonicalName(rr.Header().Name) != name || rr.Header().Class != dns.ClassINET {
 			continue
 		}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -48,6 +49,8 @@ type Sight struct {
 	// Negative is how long resolvers may continue believing that nothing is there:
 	// min(SOA TTL, SOA minimum), RFC 2308 section 5; the largest on the way.
 	Negative time.Duration
+	// DNAME is the name of a DNAME record on the way, "" for none: it leads all names below it elsewhere.
+	DNAME string
 	// Unchecked reports that no server was asked (mode None).
 	Unchecked bool
 }
@@ -70,6 +73,7 @@ func (s *sighting) add(answers []answer) (answer, bool) {
 		s.TTL = max(s.TTL, a.ttl)
 		s.Negative = max(s.Negative, a.negative)
 		here = union(here, a.values)
+		s.DNAME = cmp.Or(s.DNAME, a.dname)
 		if a.bogus != "" {
 			s.reject(a)
 		}
