@@ -26,7 +26,7 @@ type Sight struct {
 	TTL       time.Duration       // the largest TTL seen at the name; 0 when nothing is there
 	Asked     string              // who was asked, for people, where it was not all authoritative servers: "every resolver"
 	Unchecked bool                // DNS is not to be asked (mode none): what was published is taken to be there
-	Vacated   bool                // what stands there is what dkimbot left of a domain that it has purged: it may be replaced
+	Vacated   bool                // what stands there is left of a domain that dkimbot has purged: it may be replaced
 	Negative  time.Duration       // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // The first step of the scheme: a domain that is new gets a key at each of its two selectors.
@@ -71,7 +72,7 @@ func (p *planner) bringBack(first string) {
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		case p.Seen.Signers[signer].Ref.Selector != "" && health.Stranded(&p.Judge, signer) &&
 			p.Seen.Selectors[first].KeyErr == nil:
-			p.bring(rotate.Signing, signer, first, p.Known(first),
+			p.bring(rotate.Signing, signer, first, wayout.Soonest(&p.Check, signer, first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "its mail fails, and " + first + " is public"})
 		}
 	}

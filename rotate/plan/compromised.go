@@ -135,8 +135,7 @@ func (d *draft) leaves(signer, from, to string, at time.Time) time.Time {
 	return at
 }
 
-// abandon plans that a new domain's compromised key goes, when no signer relies on it
-// or that was ordered. A fresh one is made afterwards.
+// abandon plans that a new domain's compromised key goes, when no signer relies on it or that was ordered.
 func (p *planner) abandon(s string) {
 	if p.MayRevoke(s) {
 		p.revoke(rotate.Revocation, s, time.Time{})
@@ -166,8 +165,8 @@ func (p *planner) escape(to string) {
 	for _, signer := range inTurn(&p.draft) {
 		late = late || health.Late(&p.Judge, signer)
 		if p.OnCompromised(signer, from) || !p.Have.Leaked(to) && p.OnCompromised(signer, to) {
-			p.verifyBeforeUse(rotate.Revocation, to, key, p.Known(to))
-			p.activate(rotate.Revocation, signer, to, p.Known(to), why)
+			p.verifyBeforeUse(rotate.Revocation, to, key, wayout.Soonest(&p.Check, signer, to))
+			p.activate(rotate.Revocation, signer, to, wayout.Soonest(&p.Check, signer, to), why)
 			moves = true
 		}
 	}

@@ -27,8 +27,8 @@ func (l looker) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) 
 			errors.New("the configuration does not list "+name.Domain), "list it")
 	}
 	s, err := v.Look(ctx, name)
-	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, DNAME: s.DNAME, Values: s.Values, Wildcard: s.Wildcard, Complete: s.Complete,
-		Silent: s.Silent, Lagging: s.Lagging, Shown: s.Shown, Bogus: s.Bogus, Chain: s.Chain,
+	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, DNAME: s.DNAME, Values: s.Values, Wildcard: s.Wildcard,
+		Complete: s.Complete, Silent: s.Silent, Lagging: s.Lagging, Shown: s.Shown, Bogus: s.Bogus, Chain: s.Chain,
 		TTL: s.TTL, Negative: s.Negative, Asked: v.Asks(), Unchecked: s.Unchecked}, err
 }
 

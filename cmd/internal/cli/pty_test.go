@@ -222,7 +222,7 @@ func TestAllKeysAreAskedFor(t *testing.T) {
 	if text, code := answer("yes\n"); code != 0 || strings.Count(text, "was noted as compromised") < 2 {
 		t.Errorf("after a yes it ended with %d:\n%s", code, text)
 	}
-	if text, code := answer("", "--yes"); code != 0 || strings.Contains(text, "Continue?") {
+	if text, code := answer("", "--yes", "--every-key"); code != 0 || strings.Contains(text, "Continue?") {
 		t.Errorf("with --yes it ended with %d:\n%s", code, text)
 	}
 }
