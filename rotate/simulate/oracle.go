@@ -109,6 +109,8 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 	if !st.Selectors[st.Draining].Key.Leaked.IsZero() && !st.Selectors[st.Active].Key.Leaked.IsZero() {
 		return // no signer can leave it for a good key: nothing drains, it is replaced at once
 	}
+	// the clock may have been set since the state was made, while the process was stopped: who reads it adjusts it
+	st, _ = st.Adjusted(rotate.Instant{At: w.now.Add(w.offset), Boot: "boot", Up: w.now.Sub(w.sc.Start)})
 	at := st.SwitchedAt.Add(-w.offset)
 	for _, name := range d.want.Signers {
 		h := w.hosts[name]
