@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,17 +19,18 @@ import (
 const hangFor = 30 * time.Second
 
 // hanging returns a world in a bubble whose domain is ready to rotate away from s1, and in which the switch of some
-// signers hangs.
-func hanging(t *testing.T, hang []string, signers ...string) (*world, wish) {
-	w, d := newWorld(t, signers...), wanted(signers...)
+// signers hangs until heal is called.
+func hanging(t *testing.T, hang []string, signers ...string) (w *world, d wish, heal func()) {
+	w, d = newWorld(t, signers...), wanted(signers...)
 	w.bubble = true
+	var well atomic.Bool
 	if res := w.start("zeroth", nil).Settle(t.Context(), d, engine.Patience{Most: time.Hour}, nil); res.Err != nil {
 		t.Fatal(res.Err)
 	}
 	time.Sleep(8 * day)
 	hangs := func(op string) bool {
 		name, activates := strings.CutPrefix(op, "activate ")
-		return activates && slices.Contains(hang, name)
+		return activates && slices.Contains(hang, name) && !well.Load()
 	}
 	w.pause = func(op string) {
 		if hangs(op) {
@@ -41,7 +43,7 @@ func hanging(t *testing.T, hang []string, signers ...string) (*world, wish) {
 		}
 		return fine
 	}
-	return w, d
+	return w, d, func() { well.Store(true) }
 }
 
 // comes returns how long after began a host came to a selector; a day where it did not.
@@ -72,7 +74,7 @@ func TestHangingDelaysNoOther(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, d := hanging(t, c.hang, all...)
+				w, d, heal := hanging(t, c.hang, all...)
 				for _, name := range c.silent {
 					w.hosts[name].silent = true
 				}
@@ -101,7 +103,7 @@ func TestHangingDelaysNoOther(t *testing.T) {
 				if at := w.state(d.Name).Selector("s1").Key.RevokedAt; at.IsZero() || at.Sub(began) > c.revoked {
 					t.Errorf("s1 was revoked after %s, want %s at the latest", at.Sub(began), c.revoked)
 				}
-				w.pause, w.trouble = nil, nil
+				heal()
 				time.Sleep(time.Minute)
 				w.settle(d)
 				time.Sleep(time.Hour)
@@ -115,7 +117,7 @@ func TestHangingDelaysNoOther(t *testing.T) {
 // TestHangingInASwitch: a switch by schedule or on request goes from one signer to the next, as before.
 func TestHangingInASwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := hanging(t, []string{"mx1"}, "mx1", "mx2")
+		w, d, _ := hanging(t, []string{"mx1"}, "mx1", "mx2")
 		d.Asked = true
 		began := time.Now()
 		w.engine().Advance(t.Context(), d)
@@ -128,7 +130,7 @@ func TestHangingInASwitch(t *testing.T) {
 // TestHangingInterrupted: when a person ends dkimbot while a signer hangs, what the others confirmed is noted first.
 func TestHangingInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := hanging(t, []string{"mx1"}, "mx1", "mx2", "mx3")
+		w, d, _ := hanging(t, []string{"mx1"}, "mx1", "mx2", "mx3")
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Second, cancel)
 		d.Instruction = rotate.Compromised{Selectors: []string{"s1"}}
@@ -145,13 +147,16 @@ func TestHangingInterrupted(t *testing.T) {
 func TestHangingKilled(t *testing.T) {
 	for crash, killed := 1, true; killed; crash++ {
 		synctest.Test(t, func(t *testing.T) {
-			w, d := hanging(t, []string{"mx1", "mx3"}, "mx1", "mx2", "mx3")
+			w, d, heal := hanging(t, []string{"mx1", "mx3"}, "mx1", "mx2", "mx3")
 			w.crashAt = w.points + 1 + crash
 			w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
 			if killed = w.points >= w.crashAt; !killed && crash < 10 {
 				t.Fatalf("it was not killed at %d", crash)
 			}
-			w.crashAt, w.pause, w.trouble = 0, nil, nil
+			heal()
+			w.mu.Lock()
+			w.crashAt = 0
+			w.mu.Unlock()
 			time.Sleep(time.Minute)
 			if w.state(d.Name).Selector("s1").Key.Leaked.IsZero() { // the report was not written yet
 				w.order(d, rotate.Compromised{Selectors: []string{"s1"}})

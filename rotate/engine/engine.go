@@ -133,8 +133,7 @@ func (e *Engine) round(ctx context.Context, t Task, g *approval.Grant) (res Resu
 		return res
 	}
 	defer e.unclaim(t.Domain.Name)
-	held, err := e.leases().Take(ctx, t.Domain.Name,
-		lease.Asked{Verify: t.Domain.VerifyTimeout, Patience: t.Request.Patience()})
+	held, err := e.leases().Take(ctx, t.Domain.Name, lease.For(t.Domain, t.Request))
 	if err != nil {
 		res.Err = err
 		return res

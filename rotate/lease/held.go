@@ -24,13 +24,16 @@ type Held struct {
 
 	abandoned bool
 
+	renewing sync.Mutex    // held while the lease is renewed
+	length   time.Duration // with which it is
+
 	mu   sync.Mutex
 	safe time.Duration // until when, by Clock.Elapsed, no other process can have it
 }
 
 // hold holds on to a lease that was asked for at asked.
 func (k *Keeper) hold(lease ports.Lease, asked time.Duration, watched bool) *Held {
-	g := &Held{Lease: lease, Watched: watched, keeper: k}
+	g := &Held{Lease: lease, Watched: watched, keeper: k, length: ports.LeaseLength}
 	g.ctx, g.lose = context.WithCancelCause(context.Background())
 	g.Renewed(asked)
 	// Apart from each other: a renewal may hang, with the disk that the state is on.
@@ -50,11 +53,14 @@ func (g *Held) Renewed(asked time.Duration) {
 func (g *Held) renew() {
 	ctx, cancel := context.WithTimeout(g.ctx, ports.LeaseSafe)
 	defer cancel()
-	asked := g.keeper.Clock.Elapsed()
+	g.renewing.Lock()
+	defer g.renewing.Unlock()
+	asked, l := g.keeper.Clock.Elapsed(), g.Lease
+	l.TTL = g.length
 	var err error
 	func() {
 		defer fault.Caught("renew the lease on "+g.Lease.Domain, &err)
-		err = g.keeper.Store.Renew(ctx, g.Lease, g.keeper.Clock.Now())
+		err = g.keeper.Store.Renew(ctx, l, g.keeper.Clock.Now())
 	}()
 	switch {
 	case err == nil:

@@ -32,6 +32,7 @@ type Asked struct {
 	Verify time.Duration // the longest that the domain's steps wait for DNS
 	// Patience is how long another process, such as the daemon, that is seen to work on the domain is waited for.
 	Patience time.Duration
+	Report   bool // keys are reported as compromised
 }
 
 const (
@@ -87,7 +88,8 @@ func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, err
 		w.see(held.Lease, k.Clock.Elapsed(), held.Length(k.Clock.Now(), ask.Verify))
 		waited := k.Clock.Elapsed() - began
 		switch evict = w.seen; {
-		case k.OwnerDead != nil && k.OwnerDead(held.Owner), w.quiet >= w.length:
+		case k.OwnerDead != nil && k.OwnerDead(held.Owner), w.quiet >= w.length,
+			ask.Report && held.Asking():
 			continue // and take it, if it still stands as it was seen
 		case w.moved && waited >= ask.Patience:
 			return nil, inUse(held)

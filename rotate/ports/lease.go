@@ -10,14 +10,19 @@ import (
 )
 
 // A lease does not depend on the wall clock. Its owner renews it for as long as it works, and each renewal
-// changes it. Another process takes it in two cases only: the owner is proved dead, or the process has watched
-// the lease for its whole length, by its own clock that is never set, and saw no renewal. After its last renewal
-// the owner acts for a shorter time than that, by a clock that also counts the time asleep (I8).
+// changes it. While the owner may have begun something, another process takes it in two cases only: the owner is proved
+// dead, or the process has watched the lease for its whole length, by its own clock that is never set, and saw no
+// renewal. After its last renewal the owner acts for a shorter time than that, by a clock that also counts the time
+// asleep (I8).
 const (
 	LeaseLength = 90 * time.Second
 	LeaseBeat   = 10 * time.Second // between two renewals
 	// how long the owner acts after it began to renew the lease; effects end before LeaseLength
 	LeaseSafe = 60 * time.Second
+	// LeaseAsking is the length of a lease while its owner asks whether a switch may begin. Nothing is begun then, so a
+	// report of a compromised key takes the lease at once, if it stands as it was seen. The owner renews it with its
+	// usual length before it begins anything, or learns that it has lost it (I8).
+	LeaseAsking = LeaseLength + time.Second
 )
 
 // SlowestEffect is how long after the loss of its lease an effect of a process may
@@ -45,6 +50,9 @@ type Lease struct {
 
 	TakenFrom string // as granted: the owner that it was taken from without being given back
 }
+
+// Asking reports whether the owner of the lease asks whether a switch may begin, and has begun nothing.
+func (l Lease) Asking() bool { return l.TTL == LeaseAsking }
 
 // Unchanged reports whether l is now as it was then: not renewed since.
 func (l Lease) Unchanged(then Lease) bool {
