@@ -5,11 +5,13 @@ package hasten
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
@@ -30,13 +32,28 @@ func Again(ctx context.Context, j *health.Judge, signers map[string]ports.Signer
 	hasten(ctx, j, signers, failing(j, signers))
 }
 
-// hasten hastens the switches of these signers that can be.
+// hasten hastens the switches of these signers that can be, at the same time: one that hangs delays what follows once.
 func hasten(ctx context.Context, j *health.Judge, signers map[string]ports.Signer, names []string) {
-	for _, name := range names {
-		c := j.Have.Signers[name]
+	var all sync.WaitGroup
+	hastened := make([]time.Time, len(names)) // until when; zero where it is not
+	for i, name := range names {
+		c, h := j.Have.Signers[name], later(j, signers, name)
+		if h == nil {
+			continue
+		}
 		key := dkim.Ref{Name: dkim.Name{Domain: j.Want.Name, Selector: c.Selector}, KeyID: c.KeyID}
-		if h := later(j, signers, name); h != nil && h.Hasten(ctx, []dkim.Ref{key}) == nil {
-			c.At = j.Now.Add(h.HurriedLag())
+		all.Go(func() {
+			var err error
+			defer fault.Caught("hasten the switch of signer "+name, &err)
+			if err = h.Hasten(ctx, []dkim.Ref{key}); err == nil {
+				hastened[i] = j.Now.Add(h.HurriedLag())
+			}
+		})
+	}
+	all.Wait()
+	for i, name := range names {
+		if c := j.Have.Signers[name]; !hastened[i].IsZero() {
+			c.At = hastened[i]
 			j.Have.Signers[name] = c
 		}
 	}

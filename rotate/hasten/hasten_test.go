@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,4 +81,43 @@ func TestSwitches(t *testing.T) {
 	j = health.NewJudge(s.Now, s.Want.Domain, s.Have, s.Seen)
 	from = s.Have.Active
 	says("; mail through mx1 may be signed with it, and fail, for up to 1m after the switch")
+}
+
+// hung is a signer whose switch is hastened when another one's is being hastened, too.
+type hung struct {
+	later
+	both *sync.WaitGroup
+}
+
+func (h *hung) Hasten(ctx context.Context, keys []dkim.Ref) error {
+	h.both.Done()
+	h.both.Wait()
+	return h.later.Hasten(ctx, keys)
+}
+
+// TestSwitchesAtOnce: signers that hang delay a revocation once, and not one after another.
+func TestSwitchesAtOnce(t *testing.T) {
+	s := plantest.Draining()
+	for name, c := range s.Have.Signers {
+		c.At = s.Now.Add(time.Hour)
+		s.Have.Signers[name] = c
+	}
+	s.Have.Selectors[s.Have.Draining].Key.Leaked = s.Now
+	var both sync.WaitGroup
+	both.Add(2)
+	one, two := &hung{both: &both}, &hung{both: &both}
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		hasten.Switches(t.Context(), health.NewJudge(s.Now, s.Want.Domain, s.Have, s.Seen),
+			rotate.Step{Kind: rotate.Revoke, Selector: s.Have.Draining}, map[string]ports.Signer{"mx1": one, "mx2": two})
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("one waits for the other")
+	}
+	if len(one.asked) != 1 || len(two.asked) != 1 {
+		t.Errorf("hastened %d and %d times", len(one.asked), len(two.asked))
+	}
 }

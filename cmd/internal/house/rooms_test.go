@@ -148,7 +148,7 @@ var arrows = map[string][]string{
 	"rotate/algorithm": {"rotate", "rotate/dkim", "rotate/health"},
 	"rotate/handover": {"rotate", "rotate/batch", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/observe",
 		"rotate/ports"},
-	"rotate/hasten": {"rotate", "rotate/codes", "rotate/dkim", "rotate/health", "rotate/ports", "rotate/wayout"},
+	"rotate/hasten": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/ports", "rotate/wayout"},
 	"rotate/wayout": {"rotate", "rotate/algorithm", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/health", "rotate/shown"},
 	"rotate/plan": {"rotate", "rotate/algorithm", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
