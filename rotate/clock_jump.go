@@ -65,6 +65,9 @@ func (st *State) eachTime(f func(*time.Time)) {
 		f(&c.At)
 		st.Signers[name] = c
 	}
+	for i := range st.Drift {
+		f(&st.Drift[i].Since)
+	}
 	if st.Released != nil {
 		f(&st.Released.LastUsed)
 	}

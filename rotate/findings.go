@@ -19,12 +19,8 @@ func (st *State) Found(drift []finding.Finding, now time.Time) (noticed, over []
 			noticed = append(noticed, f)
 		}
 	}
-	for _, k := range before {
-		if !slices.ContainsFunc(st.Drift, k.Same) {
-			over = append(over, k)
-		}
-	}
-	return noticed, over
+	stands := func(k finding.Finding) bool { return slices.ContainsFunc(st.Drift, k.Same) }
+	return noticed, slices.DeleteFunc(slices.Clone(before), stands)
 }
 
 // Failure is what failed, without the words: two attempts that failed in the same way have equal ones.

@@ -2,7 +2,9 @@ package finding
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
@@ -20,6 +22,24 @@ func Lost(domain, selector string, signers []string, all bool, led, repair strin
 	}
 	return &Finding{Code: codes.MailFails, Selector: selector, Repair: repair, Asks: asks,
 		Message: fmt.Sprintf("%s fails now: it is signed with %s, %s", who, selector, where)}
+}
+
+// LostSince returns since when all mail is known to fail that is signed with a selector's key: now where that is news.
+func LostSince(known []Finding, s string, now time.Time) time.Time {
+	i := slices.IndexFunc(known, func(f Finding) bool { return f.Code == codes.MailFails && f.Selector == s })
+	if i < 0 || known[i].Since.IsZero() {
+		return now
+	}
+	return known[i].Since
+}
+
+// GoTo says that signers leave a selector whose mail fails for another one; from when on, where they wait.
+func GoTo(to, from, at string, wait bool) string {
+	says := fmt.Sprintf("signers go to %s by themselves", to)
+	if wait {
+		says += fmt.Sprintf(" at %s, when resolvers know its record, or have forgotten that of %s", at, from)
+	}
+	return says
 }
 
 // DeadKey says that signers of a domain sign with the key of a selector that was revoked, or, hidden, is compromised

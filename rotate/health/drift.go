@@ -260,7 +260,7 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	switch to := h.Refuge(); {
 	case h.goesElsewhere(should) != "":
 		return fmt.Sprintf("it is given the key of %s by itself, with the others", h.goesElsewhere(should)), false
-	case h.Have.Leaked(h.Have.Draining) && (h.HandsOff(should) && !anyhow || lacks(&h.Judge, signer, should)):
+	case h.Have.Leaked(h.Have.Draining) && (h.HandsOff(should) && !anyhow || Lacks(&h.Judge, signer, should)):
 		return fmt.Sprintf("it is given the fresh key of %s by itself as soon as every server shows it", h.Have.Draining), false
 	case to != "" && !Barred(&h.Judge, to) && !h.OutOfKeystore(signer, to) && !MovedOn(&h.Judge, signer):
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to), false

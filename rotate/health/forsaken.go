@@ -8,7 +8,6 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
@@ -66,7 +65,7 @@ func Better(h *Check) (to string, at time.Time) {
 	barred := h.HandsOff(from) && (h.Standing(from) != Foreign || h.signsBy(from) == "") || stuck(&h.Judge, from)
 	for _, name := range h.Want.Signers {
 		present := h.onPresent(name, from)
-		lost := !present && Stranded(&h.Judge, name) && (barred || lacks(&h.Judge, name, from))
+		lost := !present && Stranded(&h.Judge, name) && (barred || Lacks(&h.Judge, name, from))
 		if !lost && !(present && Forsaken(&h.Judge, from)) {
 			continue
 		}
@@ -80,16 +79,20 @@ func Better(h *Check) (to string, at time.Time) {
 	return to, at
 }
 
-// BetterAt returns when a signer goes to a better selector.
+// BetterAt returns when a signer goes to a better selector. If all its mail fails, resolvers that may not know the
+// record there are waited for only as long as some may hold that of what it signs with.
 func BetterAt(h *Check, signer, to string) time.Time {
-	seen := h.Seen.Signers[signer]
+	seen, key, from := h.Seen.Signers[signer], h.Have.Selector(to).Key, h.Have.Active
 	switch stranded := Stranded(&h.Judge, signer); {
 	case stranded && (seen.Ref.Selector == to || h.Have.AlreadyReported(to) != nil): // what stood there is revoked
-		return h.Have.Selector(to).Key.VerifiedAt
-	case !stranded && !AllFails(&h.Judge, h.Have.Active):
+		return key.VerifiedAt
+	case !stranded && !AllFails(&h.Judge, from):
 		return slices.MaxFunc([]time.Time{h.Known(to), h.Usable(to), h.Returnable(to)}, time.Time.Compare)
+	case !AllFails(&h.Judge, from), seen.Err == nil && seen.Ref.Selector != from:
+		return h.Known(to)
 	}
-	return h.Known(to)
+	forgotten := finding.LostSince(h.Have.Drift, from, h.Now).Add(max(h.Have.Selector(from).TTL, h.Want.Policy.TTL))
+	return slices.MinFunc([]time.Time{h.Known(to), forgotten}, time.Time.Compare)
 }
 
 // Stranded reports whether a signer says that it signs with nothing, or with a key by which no mail verifies.
@@ -119,22 +122,22 @@ func steady(h *Check, s string) bool {
 		len(seen.Sight.Values) == 1 && dkim.Serves(seen.Sight.Values[0], sel.Key.Record)
 }
 
-// LeadsOut reports whether a fresh key at a selector, the other than the active one, is what mail that fails now waits
-// for: somebody else's record stands at the active one, or a signer can't be given its key, and nothing else is in the
-// way.
+// LeadsOut reports whether all that mail which fails now waits for is a fresh key at the selector that is not active:
+// somebody else's record stands at the active one, or a signer can't be given its key.
 func LeadsOut(h *Check, s string) bool {
 	from := h.Have.Active
 	if to, _ := Better(h); to != "" || h.HandsOff(s) || BetterHeld(&h.Judge, s) || h.Have.Leaked(from) || h.Stale(from) {
 		return false
 	}
 	return Forsaken(&h.Judge, from) || slices.ContainsFunc(h.Want.Signers, func(name string) bool {
-		return !h.onPresent(name, from) && Stranded(&h.Judge, name) && lacks(&h.Judge, name, from)
+		return !h.onPresent(name, from) && Stranded(&h.Judge, name) && Lacks(&h.Judge, name, from)
 	})
 }
 
-// lacks reports whether a signer can't be given a selector's key until a person restores that in the keystore.
-func lacks(j *Judge, signer, s string) bool {
-	return fault.CodeOf(j.Seen.Selectors[s].KeyErr) == codes.DeletedSecret || j.OutOfKeystore(signer, s)
+// Lacks reports whether a signer can't be given a selector's key until a person restores that in the keystore.
+func Lacks(j *Judge, signer, s string) bool {
+	broken := fault.UnlessTransient(j.Seen.Selectors[s].KeyErr) != nil && !j.CanFetch(signer, s)
+	return broken || j.OutOfKeystore(signer, s)
 }
 
 // BetterHeld reports whether a person's hold, or one after a rollback, keeps signers from going to a selector.
@@ -179,9 +182,6 @@ func (h *Check) sheltered(s string) (says string, asks bool) {
 	case BetterHeld(&h.Judge, to):
 		return fmt.Sprintf("the domain is on hold, so signers stay: 'dkimbot unhold --domain %s' lets them go to %s by themselves; "+
 			"or see what is said of that record", h.Want.Name, to), true
-	case h.Now.Before(at):
-		return fmt.Sprintf("signers go to %s by themselves at %s, when resolvers know its record", to,
-			calendar.Until(at)), false
 	}
-	return fmt.Sprintf("signers go to %s by themselves", to), false
+	return finding.GoTo(to, s, calendar.Until(at), h.Now.Before(at)), false
 }

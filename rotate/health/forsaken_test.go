@@ -194,7 +194,8 @@ func TestShelteredSays(t *testing.T) {
 			"mail of example.com through mx2: signers go to s2 by themselves false"},
 		"nobody": {plantest.Ready, changes(foreignAt("s1"), nothing), says, ""},
 		"not yet": {plantest.Ready, changes(foreignAt("s1"), func(s *scene) { s.Now = plantest.LongAgo }), says,
-			"all mail of example.com: signers go to s2 by themselves at Thu 2026-01-29 12:05 UTC, when resolvers know its record false"},
+			"all mail of example.com: signers go to s2 by themselves at Thu 2026-01-29 12:05 UTC, when resolvers know its record, " +
+				"or have forgotten that of s1 false"},
 		"it verifies":     {plantest.Ready, changes(beside("s1")), says, ""},
 		"there is no way": {plantest.Ready, changes(foreignAt("s1"), lost("s2")), says, "all mail of example.com: " + see},
 		"on hold":         {plantest.Ready, changes(foreignAt("s1"), onHold), says, "all mail of example.com: the domain is on hold, so signers stay: 'dkimbot unhold --domain example.com' lets them go to s2 by themselves; or see what is said of that record true"},

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -192,12 +193,34 @@ func TestBetterAt(t *testing.T) {
 	}
 	const seen, known, settled = "2026-03-10 11:00:00", "2026-03-10 11:05:00", "2026-03-17 11:05:00"
 	young := youngAt("s2")
+	// resolvers may have s2's absence until 15:00; they forget s1's record an hour after it was gone, or later
+	absent := func(s *scene) { youngAt("s2")(s); s.Selector("s2").Key.CacheWait = 4 * time.Hour }
+	since := func(ago, ttl time.Duration) func(*scene) {
+		return func(s *scene) {
+			s.Have.Drift = []finding.Finding{{Code: codes.MailFails, Selector: "s2", Since: s.Now.Add(-9 * time.Hour)},
+				{Code: codes.MailFails, Selector: "s1", Since: s.Now.Add(-ago)}}
+			s.Selector("s1").TTL = ttl
+		}
+	}
 	reported := func(s *scene) { s.Selector("s2").Retired = []rotate.Retired{{KeyID: "older", Leaked: true}} }
 	hold(t, map[string]verdict{
 		"its mail fails":      {plantest.Ready, changes(foreignAt("s1"), young), of("mx1"), known},
 		"some of it verifies": {plantest.Ready, changes(beside("s1"), young), of("mx1"), settled},
 		"all fails at s1, it is silent": {plantest.Ready,
 			changes(foreignAt("s1"), young, silent("mx1")), of("mx1"), known},
+		"resolvers have s2's absence, and forget s1": {plantest.Ready,
+			changes(foreignAt("s1"), absent), of("mx1"), "2026-03-10 13:00:00"},
+		"they have forgotten s1": {plantest.Ready,
+			changes(foreignAt("s1"), absent, since(time.Hour, time.Minute)), of("mx1"), "2026-03-10 12:00:00"},
+		"they hold s1 for longer": {plantest.Ready,
+			changes(foreignAt("s1"), absent, since(time.Hour, 2*time.Hour)), of("mx1"), "2026-03-10 13:00:00"},
+		"they hold s1 for very long": {plantest.Ready,
+			changes(foreignAt("s1"), absent, since(time.Hour, 9*time.Hour)), of("mx1"), "2026-03-10 15:00:00"},
+		"since when is not known": {plantest.Ready, changes(foreignAt("s1"), absent, since(0, 0), func(s *scene) {
+			s.Have.Drift[1].Since = time.Time{}
+		}), of("mx1"), "2026-03-10 13:00:00"},
+		"it signs with a former key": {plantest.Ready,
+			changes(foreignAt("s1"), absent, strays("s9", 3, "mx1")), of("mx1"), "2026-03-10 15:00:00"},
 		"it signs with s2's key already": {plantest.Ready,
 			changes(beside("s1"), young, strays("s2", 1, "mx1")), of("mx1"), settled},
 		"it signs with what s2 shows no more": {plantest.Ready,

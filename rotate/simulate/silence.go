@@ -54,13 +54,14 @@ func (w *world) showAlone(n *zoneName, keyID string, heard bool) bool {
 // unheard notes that a host may be given a key though some servers do not say that they
 // show it: its mail is lost as it is while another signs with the key, or it flees. Who asks
 // those servers may not verify its mail until they show the record. One that signs with
-// nothing does not wait for resolvers either.
+// nothing, or with what no resolver holds any more, does not wait for resolvers either.
 func (w *world) unheard(h *host, ref dkim.Ref) {
 	n, rescue := w.names[ref.Name], w.rescues(ref)
 	_, used := w.lastHeld[ref.KeyID]
+	spent := w.spent(h.loaded[ref.Domain])
 	joins := w.lost(h, ref.Domain) && (used ||
 		slices.ContainsFunc(w.hostNames, func(name string) bool { return w.hosts[name].loaded[ref.Domain] == ref }))
-	if n == nil || len(n.changes) == 0 || !joins && !w.fleeing(ref) ||
+	if n == nil || len(n.changes) == 0 || !joins && !spent && !w.fleeing(ref) ||
 		!w.showAlone(n, ref.KeyID, true) && !rescue {
 		return
 	}
@@ -68,7 +69,7 @@ func (w *world) unheard(h *host, ref dkim.Ref) {
 		h.blind[ref.Domain] = true
 	}
 	since, at := n.standing()
-	if w.showAlone(n, ref.KeyID, false) && !rescue && !(since.held && w.fleeing(ref)) {
+	if w.showAlone(n, ref.KeyID, false) && !rescue && !spent && !(since.held && w.fleeing(ref)) {
 		return // nor did the flight's wait begin while a server did not answer, which shows the record by now
 	}
 	cached, _, _ := n.forgotten(w, at, ref.KeyID)
@@ -103,6 +104,30 @@ func (w *world) rescues(ref dkim.Ref) bool {
 		}
 	}
 	return false
+}
+
+// spent reports whether a key that is signed with verifies nowhere any more: no server shows it, and none has for so
+// long that each resolver has forgotten it.
+func (w *world) spent(ref dkim.Ref) bool {
+	n := w.names[ref.Name]
+	if n == nil {
+		return false
+	}
+	for server := range w.servers {
+		shownUntil := w.now
+		for i := len(n.changes) - 1; i >= 0; i-- {
+			c := n.changes[i]
+			if c.visible[server].After(shownUntil) {
+				continue // it was overtaken
+			}
+			is := func(v string) bool { return w.keys.of(v) == ref.KeyID }
+			if slices.ContainsFunc(c.values, is) && w.now.Before(shownUntil.Add(c.ttl)) {
+				return false
+			}
+			shownUntil = c.visible[server]
+		}
+	}
+	return true
 }
 
 // noneShowed reports whether no server showed a record at a name then.

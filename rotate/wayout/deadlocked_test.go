@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
@@ -19,6 +20,13 @@ func deadlock() *scene {
 	plantest.RevokeNow("s1")(s)
 	s.Hold("s2", plantest.Keys()[3].ID(), 8)
 	return s
+}
+
+// refusesKey lets the keystore hold something at a selector that is no key of dkimbot's.
+func refusesKey(s *scene, selector string) {
+	seen := s.Seen.Selectors[selector]
+	seen.KeyID, seen.KeyErr = "", fault.Refuse(codes.ForeignSecret, "read it", "move it away")
+	s.Seen.Selectors[selector] = seen
 }
 
 // TestDeadlocked guards I2 and I6: a fresh key takes the place of the revoked active one only where that alone ends that
@@ -48,15 +56,24 @@ func TestDeadlocked(t *testing.T) {
 			s.Have.Phase, s.Have.Target = rotate.Switching, "s2"
 			s.Sign("s2", "mx1", "mx2")
 		}, false},
-		"it is there":                       {func(s *scene) { s.Hold("s2", plantest.Keys()[1].ID(), 2) }, false},
-		"nothing was reported":              {func(s *scene) { s.Have.Selectors["s1"].Key = plantest.KeyAt(0) }, false},
-		"no selector is active":             {func(s *scene) { s.Have.Active = "" }, false},
-		"it is not to be revoked":           {func(s *scene) { s.Have.Selectors["s1"].Key.RevokeNow = false }, false},
-		"somebody's record is in its place": {func(s *scene) { s.Show("s1", plantest.ForeignRecord) }, false},
-		"the keystore does not say":         {func(s *scene) { s.KeystoreSilent("s1") }, false},
-		"it does not say of the other one":  {func(s *scene) { s.KeystoreSilent("s2") }, false},
-		"the active one's place is taken":   {func(s *scene) { s.Hold("s1", plantest.Keys()[2].ID(), 8) }, false},
-		"the state is older":                {func(s *scene) { s.Stands("s2", 3) }, false},
+		"it is there":                                   {func(s *scene) { s.Hold("s2", plantest.Keys()[1].ID(), 2) }, false},
+		"nothing was reported":                          {func(s *scene) { s.Have.Selectors["s1"].Key = plantest.KeyAt(0) }, false},
+		"no selector is active":                         {func(s *scene) { s.Have.Active = "" }, false},
+		"it is not to be revoked":                       {func(s *scene) { s.Have.Selectors["s1"].Key.RevokeNow = false }, false},
+		"somebody's record is in its place":             {func(s *scene) { s.Show("s1", plantest.ForeignRecord) }, false},
+		"the keystore does not say":                     {func(s *scene) { s.KeystoreSilent("s1") }, false},
+		"it does not say of the other one":              {func(s *scene) { s.KeystoreSilent("s2") }, false},
+		"somebody's secret is in the other one's place": {func(s *scene) { refusesKey(s, "s2") }, true},
+		"it may not be read, and signers fetch it themselves": {func(s *scene) {
+			s.KeystoreSilent("s2")
+			seen := s.Seen.Selectors["s2"]
+			seen.KeyErr = &fault.Error{Kind: fault.Permanent, What: "read it", Hint: "permit it"}
+			s.Seen.Selectors["s2"] = seen
+			s.Seen.Fetchers = map[string]bool{"mx1": true, "mx2": true}
+		}, false},
+		"it is in both places":            {func(s *scene) { refusesKey(s, "s1"); refusesKey(s, "s2") }, false},
+		"the active one's place is taken": {func(s *scene) { s.Hold("s1", plantest.Keys()[2].ID(), 8) }, false},
+		"the state is older":              {func(s *scene) { s.Stands("s2", 3) }, false},
 		"there is no other key": {func(s *scene) {
 			s.Have.Selectors["s2"].Key = nil
 			s.Show("s2")

@@ -28,7 +28,7 @@ func Deadlocked(j *health.Judge) bool {
 		return false
 	}
 	lacking := slices.ContainsFunc(j.Want.Signers, func(name string) bool {
-		return !j.Confirmed(name, to, sel.Key.ID) && j.OutOfKeystore(name, to)
+		return !j.Confirmed(name, to, sel.Key.ID) && health.Lacks(j, name, to)
 	})
 	switch {
 	case health.Barred(j, to):

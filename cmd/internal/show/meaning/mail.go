@@ -177,8 +177,8 @@ func (m mail) records(s rotate.Step) string {
 		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: "+
 			"nothing has signed with it for longer than its drain.", s.Selector)
 	case s.Kind == rotate.Publish && s.Reason.Code == codes.Vanished:
-		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is missing from DNS, "+
-			"is back.", s.Selector)
+		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is missing from DNS, is back; "+
+			"and at receivers that have looked for it meanwhile, until their resolvers have forgotten that.", s.Selector)
 	case s.Kind == rotate.Revoke && s.Reason.Code == codes.Purge:
 		return fmt.Sprintf("No mail needs the record of %s any more when it is revoked.", s.Selector)
 	case s.Kind == rotate.Revoke && len(m.stays(s.Selector)) > 0:
