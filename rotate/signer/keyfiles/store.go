@@ -2,6 +2,7 @@ package keyfiles
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -164,10 +165,15 @@ func (s *Store) MayWrite(domains []string) map[string]error {
 }
 
 // ReadKey reads a key file as the daemon does, which follows symbolic links, whoever put
-// them; so nothing of it is ever shown or written. Only a regular file of a key's size is read.
+// them; so nothing of it is ever shown or written. Only a regular file of a key's size is read. Something else in its
+// place is no key for the daemon either, and counts as fs.ErrNotExist: the key is written under another name.
 func ReadKey(path string) ([]byte, error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	return safefile.Read(path, maxKey)
+	data, err := safefile.Read(path, maxKey)
+	if safefile.IsRefused(err) || errors.Is(err, syscall.ELOOP) { // a link in a circle
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return data, err
 }

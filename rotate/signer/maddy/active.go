@@ -8,7 +8,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
-	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
@@ -69,7 +68,7 @@ func (s *Signer) identify(a milter.Answer, of numbers) (dkim.Ref, error) {
 				"maddy.conf, and restart maddy")
 	}
 	files := s.kept(of, dkim.Name{Domain: a.Domain, Selector: selectors[0]})
-	ref, err := a.Key(files, keyfiles.ReadPublic)
+	ref, err := a.Key(files, s.store.PublicAt) // one that is lost is written again
 	if err != nil {
 		return dkim.Ref{}, fault.Lasting(what, err, "run as a user that may read maddy's keys")
 	}

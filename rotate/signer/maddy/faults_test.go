@@ -263,14 +263,15 @@ func TestOthers(t *testing.T) {
 	if err := os.Rename(manual, manual+".kept"); err != nil {
 		t.Fatal(err)
 	}
-	if active, err = s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"].KeyID != signer.UnknownKey {
-		t.Errorf("Active: %v, %v", active, err)
+	for range 2 { // the file is gone, then a directory stands in its place
+		active, err = s.Active(t.Context(), []string{"a.example"})
+		if err != nil || active["a.example"].KeyID != signer.UnknownKey {
+			t.Errorf("Active: %v, %v", active, err)
+		}
+		if err := os.MkdirAll(manual, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.Mkdir(manual, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	_, err = s.Active(t.Context(), []string{"a.example"})
-	signertest.WantCode(t, err, "", "can't be read", manual)
 	if err := errors.Join(os.Remove(manual), os.Rename(manual+".kept", manual)); err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 		}
 		left := slices.DeleteFunc(slices.Clone(current), func(selector string) bool { return selector == k.Selector })
 		held, _, err := dir.Holds(fileName(k.Name))
-		if err != nil && !(safefile.IsRefused(err) && m.leaves(k.Name)) {
+		if err != nil && !safefile.IsRefused(err) { // what is no key file is put aside
 			b.Fail(k.Name, err)
 			continue
 		}
@@ -127,7 +127,7 @@ func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *k
 						return m.notes.own(fileName(k.Name), keyID) || keyID == "" && m.reads[fileName(k.Name)]
 					})
 			}
-			if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Refused && m.leaves(k.Name) {
+			if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Refused && (m.leaves(k.Name) || bare(dir, k)) {
 				err = dir.PutAside(fileName(k.Name), k, keyfiles.SeedText(k.Key), due[k.Domain])
 			}
 			if err != nil {
@@ -144,6 +144,12 @@ func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *k
 	}
 	b.Drop()
 	return nil
+}
+
+// bare reports whether no other key stands in the place of a key's file: it is the same one, or no file of a key.
+func bare(dir *keyfiles.Dir, k dkim.SigningKey) bool {
+	held, _, err := dir.Holds(fileName(k.Name))
+	return safefile.IsRefused(err) || err == nil && held.KeyID == k.Key.ID()
 }
 
 // putInForce writes the maps where they change, those of selectors last.

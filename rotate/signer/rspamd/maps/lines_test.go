@@ -182,11 +182,11 @@ func TestWritersAtOnce(t *testing.T) {
 	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "something else", "another program")
 }
 
-// TestPlanted: symbolic links that rspamd's user put where root works lead nowhere (I6).
+// TestPlanted: symbolic links that rspamd's user put where root works lead nowhere (I6). TestPlantedKeyFile has those in
+// the place of keys.
 func TestPlanted(t *testing.T) {
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
 	for what, link := range map[string]func(s *Signer) string{
-		"key file": func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, "a.example.s1.key") },
 		"map":      func(s *Signer) string { return s.cfg.SelectorMap },
 		"path map": func(s *Signer) string { return s.cfg.PathMap },
 		"lock":     func(s *Signer) string { return s.cfg.SelectorMap + ".dkimbot-lock" },

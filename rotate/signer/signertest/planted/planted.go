@@ -36,7 +36,7 @@ type Subject struct {
 }
 
 // things is what a user plants.
-var things = map[string]func(t *testing.T, path string, key, other *dkim.PrivateKey){
+var things = map[string]plants{
 	"pipe": func(t *testing.T, path string, _, _ *dkim.PrivateKey) { must(t, syscall.Mkfifo(path, 0o600)) },
 	"socket": func(t *testing.T, path string, _, _ *dkim.PrivateKey) {
 		must(t, syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0))
@@ -71,63 +71,97 @@ var things = map[string]func(t *testing.T, path string, key, other *dkim.Private
 }
 
 // Run guards I1 and I6: what the daemon's user puts in the place of the key that follows, whose name the key record
-// tells, does not keep the signer from leaving a compromised key. It is neither followed nor changed, many switches
-// leave no more files than one, and the key's file goes when it is forgotten, wherever it is. only names a few things,
-// for a daemon that is slow to switch; none means all.
+// tells, or of the one that is in use, does not keep the signer from leaving a compromised key, nor from being given its
+// own again. only names a few things, for a daemon that is slow to switch; none means all.
 func Run(t *testing.T, start func(t *testing.T) Subject, only ...string) {
 	k := signertest.Keys(t, 3)
-	first, next := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
 	for name, plant := range things {
 		if len(only) > 0 && !slices.Contains(only, name) {
 			continue
 		}
-		t.Run(name, func(t *testing.T) {
-			s := start(t)
-			activate(t, s, first, k)
-			if info, err := os.Stat(s.Place(first.Ref())); err != nil || info.Mode() != 0o600 {
-				t.Errorf("the key file is %v, %v", info, err)
-			}
-			path := s.Place(next.Ref())
-			plant(t, path, next.Key, k[2])
-			was := sum(t, path)
-			each, whichever := s.Signer.Screen(t.Context(), []dkim.SigningKey{
-				{Name: next.Name, Record: dkim.NewRecord(next.Key.Public(), "").String()}})
-			if whichever != nil || each["a.example"] != nil {
-				t.Errorf("foreseen: %v, %v", whichever, each)
-			}
-			activate(t, s, next, k)
-			files := len(list(t, filepath.Dir(path)))
-			if is := sum(t, path); !s.Aside && is != was {
-				t.Errorf("what stood there was changed: %s, now %s", was, is)
-			}
-			if s.Aside && !strings.Contains(strings.Join(sums(t, filepath.Dir(path)), "\n"), was) {
-				t.Errorf("what stood there is gone: %s", was)
-			}
-			for range 3 {
-				activate(t, s, first, k)
-				activate(t, s, next, k)
-			}
-			if after := list(t, filepath.Dir(path)); len(after) != files {
-				t.Errorf("%d files became %v", files, after)
-			}
-			activate(t, s, first, k)
-			if err := os.Mkdir(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new-x"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Signer.Forget(t.Context(), []dkim.Ref{next.Ref()}); err != nil {
-				t.Fatal(err)
-			}
-			if left := sums(t, filepath.Dir(path)); !slices.Contains(left, was) && name != "another name of the key" &&
-				name != "empty file" {
-				t.Errorf("what stood there is gone with the key: %s", was)
-			}
-			for _, file := range list(t, filepath.Dir(path)) {
-				if data, _ := keyfiles.ReadKey(file); keyfiles.KeyIDIn(data) == next.Key.ID() {
-					t.Errorf("%s holds the key that was forgotten", file)
-				}
-			}
-		})
+		t.Run(name, func(t *testing.T) { beforeUse(t, start(t), name, plant, k) })
+		t.Run(name+" in use", func(t *testing.T) { inUse(t, start(t), name, plant, k) })
 	}
+}
+
+// plants puts something of a user's at a path; other is a key that is not dkimbot's.
+type plants func(t *testing.T, path string, key, other *dkim.PrivateKey)
+
+func keys(k []*dkim.PrivateKey) (first, next dkim.SigningKey) {
+	return signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+}
+
+// beforeUse plants a thing in the place of the key that follows. It is neither followed nor changed, many switches leave
+// no more files than one, and the key's file goes when it is forgotten, wherever it is.
+func beforeUse(t *testing.T, s Subject, name string, plant plants, k []*dkim.PrivateKey) {
+	first, next := keys(k)
+	activate(t, s, first, k)
+	if info, err := os.Stat(s.Place(first.Ref())); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the key file is %v, %v", info, err)
+	}
+	path := s.Place(next.Ref())
+	plant(t, path, next.Key, k[2])
+	was := sum(t, path)
+	each, whichever := s.Signer.Screen(t.Context(), []dkim.SigningKey{
+		{Name: next.Name, Record: dkim.NewRecord(next.Key.Public(), "").String()}})
+	if whichever != nil || each["a.example"] != nil {
+		t.Errorf("foreseen: %v, %v", whichever, each)
+	}
+	activate(t, s, next, k)
+	files := len(list(t, filepath.Dir(path)))
+	if is := sum(t, path); !s.Aside && is != was {
+		t.Errorf("what stood there was changed: %s, now %s", was, is)
+	}
+	if s.Aside && !strings.Contains(strings.Join(sums(t, filepath.Dir(path)), "\n"), was) {
+		t.Errorf("what stood there is gone: %s", was)
+	}
+	for range 3 {
+		activate(t, s, first, k)
+		activate(t, s, next, k)
+	}
+	if after := list(t, filepath.Dir(path)); len(after) != files {
+		t.Errorf("%d files became %v", files, after)
+	}
+	activate(t, s, first, k)
+	if err := os.Mkdir(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new-x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Signer.Forget(t.Context(), []dkim.Ref{next.Ref()}); err != nil {
+		t.Fatal(err)
+	}
+	if left := sums(t, filepath.Dir(path)); !slices.Contains(left, was) && name != "another name of the key" &&
+		name != "empty file" {
+		t.Errorf("what stood there is gone with the key: %s", was)
+	}
+	for _, file := range list(t, filepath.Dir(path)) {
+		if data, _ := keyfiles.ReadKey(file); keyfiles.KeyIDIn(data) == next.Key.ID() {
+			t.Errorf("%s holds the key that was forgotten", file)
+		}
+	}
+}
+
+// inUse plants a thing in the place of the key that is signed with. The signer says that the key is gone, and it is
+// given it again.
+func inUse(t *testing.T, s Subject, name string, plant plants, k []*dkim.PrivateKey) {
+	first, next := keys(k)
+	activate(t, s, first, k)
+	path := s.Place(first.Ref())
+	must(t, os.Remove(path))
+	plant(t, path, first.Key, k[2])
+	was := sum(t, path)
+	is, err := s.Signer.Active(t.Context(), []string{first.Domain})
+	if err != nil {
+		t.Errorf("what it signs with: %v", err)
+	}
+	if name != "another name of the key" && is[first.Domain] == first.Ref() {
+		t.Errorf("it says that it signs with a key that is gone: %v", is)
+	}
+	activate(t, s, first, k)
+	if is := sum(t, path); !s.Aside && is != was {
+		t.Errorf("what stood there was changed: %s, now %s", was, is)
+	}
+	activate(t, s, next, k)
+	activate(t, s, first, k)
 }
 
 func activate(t *testing.T, s Subject, key dkim.SigningKey, all []*dkim.PrivateKey) {
