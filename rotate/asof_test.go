@@ -40,3 +40,17 @@ func TestUnknownBoot(t *testing.T) {
 		t.Errorf("set forward by %s, switched at %s", ahead, got.SwitchedAt)
 	}
 }
+
+// TestEndlessTTL: an earlier build noted a TTL of decades that a zone showed once. No resolver keeps anything for longer
+// than a week, so no wait lasts longer: a compromised key would stay until then.
+func TestEndlessTTL(t *testing.T) {
+	const years = 70 * 365 * day
+	s := plantest.Ready()
+	sel := s.Have.Selectors["s1"]
+	sel.TTL, sel.PrecededTTL, sel.Key.CacheWait = years, years, years
+	sel.Next = &rotate.Key{CacheWait: time.Hour}
+	got := s.Have.AsOf(s.Now).Selectors["s1"]
+	if got.TTL != 7*day || got.PrecededTTL != 7*day || got.Key.CacheWait != 7*day || got.Next.CacheWait != time.Hour {
+		t.Errorf("%s, %s, %s, %s", got.TTL, got.PrecededTTL, got.Key.CacheWait, got.Next.CacheWait)
+	}
+}

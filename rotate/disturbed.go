@@ -40,7 +40,7 @@ func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) bool {
 	}
 	changed := false
 	lacked := st.refuge(name) && slices.ContainsFunc(s.Sight.Values, sel.Ours) &&
-		!slices.ContainsFunc(other, notIn(s.Sight.Wildcard))
+		!slices.ContainsFunc(other, func(v string) bool { return !slices.Contains(s.Sight.Wildcard, v) })
 	if MayBeKey(other) {
 		if sel.Key.ShadowedAt.IsZero() || !lacked && !sel.Key.VerifiedAt.IsZero() { // once, not at each look
 			sel.Key.ShadowedAt, changed = now, true
@@ -65,8 +65,4 @@ func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) bool {
 // shows a wildcard's instead, is then like one that shows nothing: whether signers wait for it is said where they flee.
 func (st *State) refuge(name string) bool {
 	return name != st.Active && st.Leaked(st.Active) && st.Phase != Bootstrapping
-}
-
-func notIn(values []string) func(string) bool {
-	return func(v string) bool { return !slices.Contains(values, v) }
 }

@@ -59,9 +59,12 @@ func (s *Selector) dropNext(now time.Time) {
 }
 
 // notLater moves what happened in DNS and in the keystore to now, where a clock that was ahead has noted a later time:
-// unlike a signer's switch, it has no lag. Else waits from there would hold up for days what has to be put right.
+// unlike a signer's switch, it has no lag. Nor does a resolver keep anything for longer than receivers keep keys (RFC
+// 8767 section 4). Else the waits that count from there would hold up for years what has to be put right.
 func (s *Selector) notLater(now time.Time) {
+	s.TTL, s.PrecededTTL = min(s.TTL, MostKept), min(s.PrecededTTL, MostKept)
 	for _, k := range s.keys() {
+		k.CacheWait = min(k.CacheWait, MostKept)
 		for _, t := range k.times() {
 			if t.After(now) {
 				*t = now

@@ -136,8 +136,8 @@ func LeadsOut(h *Check, s string) bool {
 
 // Lacks reports whether a signer can't be given a selector's key until a person restores that in the keystore.
 func Lacks(j *Judge, signer, s string) bool {
-	broken := fault.UnlessTransient(j.Seen.Selectors[s].KeyErr) != nil && !j.CanFetch(signer, s)
-	return broken || j.OutOfKeystore(signer, s)
+	err, top := fault.UnlessTransient(j.Seen.Selectors[s].KeyErr), j.Seen.Fetchers[signer] && j.Keeping(s) == KeyDifferent
+	return top || err != nil && !j.CanFetch(signer, s) || j.OutOfKeystore(signer, s) // it fetches the newest
 }
 
 // BetterHeld reports whether a person's hold, or one after a rollback, keeps signers from going to a selector.

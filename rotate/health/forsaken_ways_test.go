@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -233,6 +234,31 @@ func TestBetterAt(t *testing.T) {
 			changes(beside("s1"), young, nothingOf("mx1")), first, known},
 		"the last signs nothing, one may wait": {plantest.Ready,
 			changes(beside("s1"), young, nothingOf("mx2")), first, known},
+	})
+}
+
+// TestLacks: a signer can't be given a key that the keystore can't give it: none, one that can't be read, or, where it
+// fetches the newest, somebody else's on top of it (I1).
+func TestLacks(t *testing.T) {
+	lacks := func(j *health.Judge) any { return health.Lacks(j, "mx1", "s1") }
+	refuses := func(err error) func(*scene) {
+		return func(s *scene) {
+			s.KeystoreSilent("s1")
+			seen := s.Seen.Selectors["s1"]
+			seen.KeyErr = err
+			s.Seen.Selectors["s1"] = seen
+		}
+	}
+	forbidden := refuses(&fault.Error{Kind: fault.Permanent, What: "read it", Hint: "permit it"})
+	hold(t, map[string]verdict{
+		"it is there":                      {plantest.Ready, nil, lacks, false},
+		"it is lost":                       {plantest.Ready, changes(func(s *scene) { s.Hold("s1", "", 0) }), lacks, true},
+		"another stands on top":            {plantest.Ready, changes(another("s1"), keeps("s1")), lacks, false},
+		"and the signer fetches it":        {plantest.Ready, changes(another("s1"), keeps("s1"), fetchers("mx1")), lacks, true},
+		"it does not answer":               {plantest.Ready, changes(func(s *scene) { s.KeystoreSilent("s1") }), lacks, false},
+		"what is there is no key":          {plantest.Ready, changes(refuses(fault.Refuse(codes.ForeignSecret, "read it", ""))), lacks, true},
+		"it may not be read":               {plantest.Ready, changes(forbidden), lacks, true},
+		"and the signer fetches it itself": {plantest.Ready, changes(forbidden, fetchers("mx1")), lacks, false},
 	})
 }
 

@@ -139,7 +139,11 @@ func referral(m *dns.Msg, zone, name string) string {
 	return child
 }
 
-func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
+// mostCached is the longest that resolvers keep an answer, whatever TTL it has (RFC 8767 section 4). Without it, the
+// wait after one wrong number in a zone would last for years.
+const mostCached = 7 * 24 * time.Hour
+
+func seconds(ttl uint32) time.Duration { return min(time.Duration(ttl)*time.Second, mostCached) }
 
 // bare is how names are shown to people: without the final dot, but for the root.
 func bare(name string) string {

@@ -275,3 +275,14 @@ func TestSystemResolvers(t *testing.T) {
 		}
 	}
 }
+
+// TestEndlessTTL: a TTL of decades, as by a mistake in a zone, counts as the week for which resolvers keep an answer at
+// most.
+func TestEndlessTTL(t *testing.T) {
+	for ttl, want := range map[uint32]time.Duration{0: 0, 300: 5 * time.Minute, 604799: 7*24*time.Hour - time.Second,
+		3600000: 7 * 24 * time.Hour, 1<<31 - 1: 7 * 24 * time.Hour} {
+		if got := seconds(ttl); got != want {
+			t.Errorf("%d: %s instead of %s", ttl, got, want)
+		}
+	}
+}

@@ -71,8 +71,8 @@ var things = map[string]plants{
 }
 
 // Run guards I1 and I6: what the daemon's user puts in the place of the key that follows, whose name the key record
-// tells, or of the one that is in use, does not keep the signer from leaving a compromised key, nor from being given its
-// own again. only names a few things, for a daemon that is slow to switch; none means all.
+// tells, or of the one that is in use, does not keep the signer from leaving a compromised key, nor from being given
+// its own again. only names a few things, for a daemon that is slow to switch; none means all.
 func Run(t *testing.T, start func(t *testing.T) Subject, only ...string) {
 	k := signertest.Keys(t, 3)
 	for name, plant := range things {
@@ -91,8 +91,8 @@ func keys(k []*dkim.PrivateKey) (first, next dkim.SigningKey) {
 	return signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
 }
 
-// beforeUse plants a thing in the place of the key that follows. It is neither followed nor changed, many switches leave
-// no more files than one, and the key's file goes when it is forgotten, wherever it is.
+// beforeUse plants a thing in the place of the key that follows. It is neither followed nor changed, many switches
+// leave no more files than one, and the key's file goes when it is forgotten, wherever it is.
 func beforeUse(t *testing.T, s Subject, name string, plant plants, k []*dkim.PrivateKey) {
 	first, next := keys(k)
 	activate(t, s, first, k)
