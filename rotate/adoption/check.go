@@ -166,8 +166,12 @@ func (p *Adopter) shownInDNS(k dkim.SigningKey) error {
 		return fault.Refuse(codes.NoRecord, what+"DNS shows no record there",
 			"no receiver can use a key without a record: leave it, and run 'dkimbot rotate --domain "+p.Want.Name+"'")
 	case !sight.Complete:
-		return fault.Refuse(codes.RecordUnsettled, what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "),
-			"try again when every server shows the same")
+		hint := "try again when every server shows the same"
+		if len(p.Want.Also) > 0 {
+			hint += "; where an account holds nothing of it yet, list only the other one (provider), adopt, and list both again"
+		}
+		return fault.Refuse(codes.RecordUnsettled,
+			what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "), hint)
 	case len(sight.Values) > 1:
 		return fault.Refuse(codes.TwoRecords,
 			fmt.Sprintf("%sDNS shows %d records there, where only one may stand: %s", what, len(sight.Values),

@@ -38,11 +38,11 @@ func exposedAt(j *Judge, s string) string {
 }
 
 // onPresent reports whether a signer signs with the key that stands at a selector: as it says, else as it confirmed.
-func (h *Check) onPresent(name, s string) bool {
-	c, key := h.Have.Signers[name], h.Have.Selector(s).Key
+func (v *view) onPresent(name, s string) bool {
+	c, key := v.Have.Signers[name], v.Have.Selector(s).Key
 	at, id := c.Selector, c.KeyID
-	if seen, looked := h.Seen.Signers[name]; looked && seen.Err == nil {
-		ref := h.Have.Identify(seen.Ref)
+	if seen, looked := v.Seen.Signers[name]; looked && seen.Err == nil {
+		ref := v.Have.Identify(seen.Ref)
 		at, id = ref.Selector, ref.KeyID
 	}
 	return at == s && key != nil && id == key.ID

@@ -52,8 +52,7 @@ func AllFails(j *Judge, s string) bool {
 
 // Better returns the selector to which signers go from an active one that is forsaken, or that they can't be given
 // though their mail fails or is not signed, and from when on they may; "" where there is none that is good: dkimbot's own
-// key, in the keystore, shown alone by every server. Where all mail fails only resolvers are waited for, not receivers
-// that may keep an older key of it: mail there can't fail more than it does.
+// key, in the keystore, shown alone by every server.
 func Better(h *Check) (to string, at time.Time) {
 	if to = h.Haven(); h.Have.Phase == rotate.Switching && len(h.Have.Held) == 0 {
 		to = h.Have.Target
@@ -79,8 +78,8 @@ func Better(h *Check) (to string, at time.Time) {
 	return to, at
 }
 
-// BetterAt returns when a signer goes to a better selector. If all its mail fails, resolvers that may not know the
-// record there are waited for only as long as some may hold that of what it signs with.
+// BetterAt returns when a signer goes to a better selector. If all its mail fails, receivers that may keep an older key of
+// it are not waited for, and resolvers only as long as some may hold the record of what it signs with.
 func BetterAt(h *Check, signer, to string) time.Time {
 	seen, key, from := h.Seen.Signers[signer], h.Have.Selector(to).Key, h.Have.Active
 	switch stranded := Stranded(&h.Judge, signer); {
@@ -140,9 +139,10 @@ func Lacks(j *Judge, signer, s string) bool {
 	return top || err != nil && !j.CanFetch(signer, s) || j.OutOfKeystore(signer, s) // it fetches the newest
 }
 
-// BetterHeld reports whether a person's hold, or one after a rollback, keeps signers from going to a selector.
+// BetterHeld reports whether a hold keeps signers from going to a selector: not where none signs with the active key.
 func BetterHeld(j *Judge, to string) bool {
-	return j.Have.Phase != rotate.Switching && j.Have.OnHold.Concerns(j.Have.Selector(to).Key)
+	signs := slices.ContainsFunc(j.Want.Signers, func(name string) bool { return j.onPresent(name, j.Have.Active) })
+	return signs && j.Have.Phase != rotate.Switching && j.Have.OnHold.Concerns(j.Have.Selector(to).Key)
 }
 
 // goesElsewhere returns the selector to which all signers go that should sign with another one, "" where they stay.

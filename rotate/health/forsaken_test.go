@@ -120,12 +120,16 @@ func TestBetter(t *testing.T) {
 	})
 }
 
-// TestBetterHeld: a hold keeps signers from leaving, and not from finishing a switch.
+// TestBetterHeld: a hold keeps signers from leaving, and not from finishing a switch; nor, where none signs with the
+// active key, from having the only one that they can be given (I1).
 func TestBetterHeld(t *testing.T) {
 	held := func(j *health.Judge) any { return health.BetterHeld(j, "s2") }
 	hold(t, map[string]verdict{
 		"on hold":                  {plantest.Ready, changes(onHold), held, true},
 		"not on hold":              {plantest.Ready, nil, held, false},
+		"one signs with nothing":   {plantest.Ready, changes(onHold, nothingOf("mx1")), held, true},
+		"all sign with nothing":    {plantest.Ready, changes(onHold, nothing), held, false},
+		"all are silent":           {plantest.Ready, changes(onHold, silent("mx1", "mx2")), held, true},
 		"on hold, during a switch": {plantest.Switching, changes(onHold), held, false},
 	})
 }

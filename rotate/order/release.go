@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -63,7 +64,9 @@ func giveReclaim(p *order, st *rotate.State) ([]rotate.Event, error) {
 	if err := p.SelectorsChanged(); err != nil && st.Released.Purged.IsZero() {
 		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err),
 			What: fmt.Sprintf("take %s back: it was released with other selectors", p.Want.Name), Err: err,
-			Hint: fault.HintOf(err) + "; take it back then"}
+			Hint: fmt.Sprintf("put 'selectors: [%s]' back into its policy, and take it back; to move it to the new ones, "+
+				"run 'dkimbot rotate --domain %s --change-selectors' after that",
+				strings.Join(selectorNames(p.Have), ", "), p.Want.Name)}
 	}
 	st.Released = nil
 	for _, s := range p.Keyed() {

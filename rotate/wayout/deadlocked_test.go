@@ -119,9 +119,9 @@ func TestReasonToLeave(t *testing.T) {
 			s.Have.Failures, s.Have.Failed = 1, rotate.Failure{Kind: rotate.Publish, Selector: "s1"}
 		}, "vanished: the record at s1._domainkey.example.com is gone, and can't be published: signers leave it for s2"},
 		"a lost key, and its record is gone": {func(s *scene) { s.Hold("s1", "", 1); s.Show("s1") },
-			"key-missing: the private key of s1 is missing from the keystore, and a signer needs one: signers leave it for s2"},
+			"key-missing: a signer needs a key, and the keystore can't give it that of s1: signers leave it for s2"},
 		"a lost key": {func(s *scene) { s.Hold("s1", "", 1) },
-			"key-missing: the private key of s1 is missing from the keystore, and a signer needs one: signers leave it for s2"},
+			"key-missing: a signer needs a key, and the keystore can't give it that of s1: signers leave it for s2"},
 	} {
 		s := plantest.Ready()
 		c.change(s)

@@ -67,7 +67,7 @@ func Reason(h *health.Check, to string) rotate.Reason {
 			Message: fmt.Sprintf("signers can't be given the key of %s: they are given that of %s", from, to)}
 	}
 	return rotate.Reason{Code: codes.KeyMissing,
-		Message: fmt.Sprintf("the private key of %s is missing from the keystore, and a signer needs one: signers leave it for %s",
+		Message: fmt.Sprintf("a signer needs a key, and the keystore can't give it that of %s: signers leave it for %s",
 			from, to)}
 }
 

@@ -60,8 +60,9 @@ func (c *Config) RSAOnly() (why, remedy string) {
 
 const (
 	noEd25519    = "OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"
-	proveEd25519 = "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
-		"so that the switch can be proved"
+	proveEd25519 = "give the domain RSA keys, or let another signer sign for it; only where every domain of this OpenDKIM has " +
+		"Ed25519 keys, set SignatureAlgorithm to ed25519-sha256 in opendkim.conf, which counts for all of them, and give " +
+		"this signer its milter socket, so that the switch can be proved"
 )
 
 // Driver names the kind of signer.
