@@ -2,7 +2,6 @@ package opendkim
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -195,11 +194,8 @@ func TestEd25519(t *testing.T) {
 // domain, and hides what the others are signed with from nobody.
 func TestUnreadableKeyFile(t *testing.T) {
 	dir, k := t.TempDir(), signertest.Keys(t, 1)
-	good, bad := filepath.Join(dir, "good.private"), filepath.Join(dir, "bad.private")
-	write(t, good, string(k[0].PEM()))
-	if err := os.Mkdir(bad, 0o700); err != nil { // root can't read it either
-		t.Fatal(err)
-	}
+	good, bad := filepath.Join(dir, "good.private"), filepath.Join(dir, "good.private", "bad.private")
+	write(t, good, string(k[0].PEM())) // which is no directory: root can't read the bad one either
 	s, err := New(Config{Name: "mx1", KeyDir: dir, KeyTable: filepath.Join(dir, "key.table"),
 		SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}})
 	if err != nil {

@@ -145,7 +145,8 @@ func TestForeignKeyFile(t *testing.T) {
 // TestUnreadableKey: where a key that may have signed can't be read, nobody says which one signs.
 func TestUnreadableKey(t *testing.T) {
 	s := undisturbed(t, nil)
-	at := t.TempDir() // not a file
+	at := filepath.Join(t.TempDir(), "no-directory", "a.private")
+	write(t, filepath.Dir(at), "")
 	k := keyring{signer: s, named: map[string][]string{"a.example s1": {at}}}
 	_, err := k.identify(milter.Answer{Domain: "a.example", Signatures: []string{"v=1; d=a.example; s=s1"}})
 	faulttest.Shown(t, err)
