@@ -262,10 +262,16 @@ func (h *host) restore() {
 	}
 }
 
-// gone reports that a key is replaced, or just about to be.
+// gone reports that a key is replaced, or just about to be, or that resolvers may still remember what stood in the place
+// of its record before that came back.
 func (w *world) gone(ref dkim.Ref) bool {
-	last := w.names[ref.Name].last()
+	n := w.names[ref.Name]
+	last := n.last()
 	if len(last.values) != 1 || w.keys.of(last.values[0]) != ref.KeyID {
+		return true
+	}
+	_, at := n.standing()
+	if resolvers, _, _ := n.forgotten(w, at, ref.KeyID); resolvers.After(w.now) {
 		return true
 	}
 	d := w.domain(ref.Domain)
