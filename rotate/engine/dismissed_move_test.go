@@ -37,3 +37,27 @@ func TestDismissedThroughAMove(t *testing.T) {
 		t.Errorf("I2: the key was replaced at %s, and mx2 signed with it until %s", at, ceased)
 	}
 }
+
+// TestDismissedRenamed: a signer that is not listed any more, and signs still, is asked also when the configuration gives
+// it another name: its key is not replaced while it signs with it, nor before its mail has arrived (I2).
+func TestDismissedRenamed(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(10 * day)
+	old := w.state(d.Name).Selector("s1").Key.ID
+	w.renamed(d, "mx2", "mail")
+	d.Signers = []string{"mx1"}
+	w.engine().Advance(t.Context(), d)
+	delete(w.hosts, "mx2")
+	d.Renamed, d.Asked = map[string]string{"mail": "mx2"}, true
+	w.engine().Advance(t.Context(), d)
+	d.Asked = false
+	for range 20 {
+		w.pass(day)
+		w.soon(d)
+	}
+	st := w.state(d.Name)
+	if st.Active != "s2" || st.Selector("s1").Key.ID != old || !st.Signers["mail"].Signs {
+		t.Errorf("I2: active is %s, s1 has key %s, and %s signs with it: %+v", st.Active, st.Selector("s1").Key.ID, old, st.Signers)
+	}
+}

@@ -12,16 +12,19 @@ import (
 )
 
 // Renamed returns the state with what is known of signers under the names that they had before noted under
-// those that the configuration gives them now, and an event for each.
+// those that the configuration gives them now, and an event for each. One that is listed no more may sign still: it
+// is asked by its new name.
 func Renamed(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, []rotate.Event) {
 	var events []rotate.Event
 	for _, name := range slices.Sorted(maps.Keys(want.Renamed)) {
 		was := want.Renamed[name]
-		if !slices.Contains(want.Signers, name) || slices.Contains(want.Signers, was) || !follows(st, name, was) {
+		_, both := st.Signers[name]
+		listed := slices.Contains(want.Signers, name)
+		if slices.Contains(want.Signers, was) || !follows(st, name, was) || !listed && both {
 			continue
 		}
 		st = rotate.CopyState(st)
-		rename(&st, was, name)
+		rename(&st, was, name, listed)
 		events = append(events, rotate.Event{Domain: st.Domain, At: now, Kind: rotate.Rename, Signer: name,
 			Outcome: codes.OutcomeDone, Phase: st.Phase,
 			Message: fmt.Sprintf("signer %s was called %s: what is known of %s counts for it", name, was, was)})
@@ -38,11 +41,13 @@ func follows(st rotate.State, name, was string) bool {
 		slices.ContainsFunc(st.Former, func(f rotate.Former) bool { return f.Signer == was })
 }
 
-// rename notes what is known of a signer under another name.
-func rename(st *rotate.State, was, name string) {
+// rename notes what is known of a signer under another name. One that is listed again has to confirm again.
+func rename(st *rotate.State, was, name string, listed bool) {
 	if c, known := st.Signers[was]; known {
 		if _, both := st.Signers[name]; !both {
-			c.Unsure, c.Left, c.Silent, c.Signs = c.Unsure || c.Left, false, false, false // it was not asked since it left
+			if listed {
+				c.Unsure, c.Left, c.Silent, c.Signs = c.Unsure || c.Left, false, false, false // it was not asked since it left
+			}
 			st.Signers[name] = c
 		}
 		delete(st.Signers, was)
@@ -56,7 +61,7 @@ func rename(st *rotate.State, was, name string) {
 		}
 	}
 	st.Drift = slices.DeleteFunc(st.Drift,
-		func(f finding.Finding) bool { return f.Signer == was && f.Code == codes.SignerLeftOver })
+		func(f finding.Finding) bool { return listed && f.Signer == was && f.Code == codes.SignerLeftOver })
 	for i := range st.Drift {
 		if st.Drift[i].Signer == was {
 			st.Drift[i].Signer = name

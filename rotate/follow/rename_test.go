@@ -24,7 +24,10 @@ func TestRenamedCounts(t *testing.T) {
 		renamed bool
 	}{
 		"confirmed":  {[]string{"mail"}, rotate.State{Signers: rotate.Confirmations{"mx1": sure}}, true},
-		"not listed": {[]string{"mx2"}, rotate.State{Signers: rotate.Confirmations{"mx1": sure}}, false},
+		"not listed": {[]string{"mx2"}, rotate.State{Signers: rotate.Confirmations{"mx1": left}}, true},
+		"not listed, and both are known": {[]string{"mx2"},
+			rotate.State{Signers: rotate.Confirmations{"mx1": left, "mail": left}}, false},
+		"not listed, and nothing is known": {[]string{"mx2"}, rotate.State{Signers: rotate.Confirmations{"mx2": sure}}, false},
 		"the earlier one is listed too": {[]string{"mail", "mx1"},
 			rotate.State{Signers: rotate.Confirmations{"mx1": sure}}, false},
 		"nothing is known": {[]string{"mail"}, rotate.State{Signers: rotate.Confirmations{"mx2": sure},
@@ -84,6 +87,17 @@ func TestRenamedEverywhere(t *testing.T) {
 				t.Errorf("%+v, sent back %v:\n%s", c.before, held[0], diff)
 			}
 		}
+	}
+}
+
+// TestRenamedOffTheList: one that is not listed any more is known under its new name to have been taken off the list, and
+// to sign nevertheless (I2).
+func TestRenamedOffTheList(t *testing.T) {
+	c := rotate.Confirmed{Selector: "s1", KeyID: "1", At: then, Left: true, Signs: true}
+	got, _ := follow.Renamed(rotate.State{Signers: rotate.Confirmations{"mx1": c}}, rotate.Domain{Signers: []string{"mx2"},
+		Renamed: map[string]string{"mail": "mx1"}}, then)
+	if diff := cmp.Diff(rotate.Confirmations{"mail": c}, got.Signers); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -32,14 +32,12 @@ func (w *world) renameSigner(d *domain) {
 	}
 }
 
-// callSigner writes a signer's new name at a domain.
+// callSigner writes a signer's new name at a domain, which may know it though it is not listed there any more.
 func (w *world) callSigner(d *domain, was, name string) {
-	i := slices.Index(d.want.Signers, was)
-	if i < 0 {
-		return
+	if i := slices.Index(d.want.Signers, was); i >= 0 {
+		d.want.Signers = slices.Clone(d.want.Signers)
+		d.want.Signers[i] = name
 	}
-	d.want.Signers = slices.Clone(d.want.Signers)
-	d.want.Signers[i] = name
 	d.want.Renamed = maps.Clone(d.want.Renamed)
 	if d.want.Renamed == nil {
 		d.want.Renamed = map[string]string{}

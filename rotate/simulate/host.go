@@ -262,8 +262,8 @@ func (h *host) restore() {
 	}
 }
 
-// gone reports that a key is replaced, or just about to be, or that resolvers may still remember what stood in the place
-// of its record before that came back.
+// gone reports that a key is replaced, or just about to be, or that resolvers may still remember what stood in the
+// place of its record before that came back.
 func (w *world) gone(ref dkim.Ref) bool {
 	n := w.names[ref.Name]
 	last := n.last()

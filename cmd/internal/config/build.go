@@ -123,7 +123,7 @@ func (b *builder) domain(s *node.Section) {
 	d.Name = name
 	d.Provider, d.Also = b.domainProviders(s)
 	d.Signers = b.domainSigners(s)
-	d.Renamed = b.renames(d.Signers)
+	d.Renamed = b.renames()
 	d.PolicyName = s.Text("policy", "default")
 	policy, ok := b.Policies[d.PolicyName]
 	if !ok {

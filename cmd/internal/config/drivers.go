@@ -100,11 +100,11 @@ func (b *builder) checkRenamed() {
 	}
 }
 
-// renames returns those of the signers that had another name, with it.
-func (b *builder) renames(signers []string) map[string]string {
+// renames returns those of the signers that had another name, with it: a domain may know one that it does not list.
+func (b *builder) renames() map[string]string {
 	var out map[string]string
-	for _, name := range signers {
-		if was := b.Signers[name].Was; was != "" {
+	for name, s := range b.Signers {
+		if was := s.Was; was != "" {
 			if out == nil {
 				out = map[string]string{}
 			}
