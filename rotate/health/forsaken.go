@@ -78,8 +78,8 @@ func Better(h *Check) (to string, at time.Time) {
 	return to, at
 }
 
-// BetterAt returns when a signer goes to a better selector. If all its mail fails, receivers that may keep an older key of
-// it are not waited for, and resolvers only as long as some may hold the record of what it signs with.
+// BetterAt returns when a signer goes to a better selector. If all its mail fails, receivers that may keep an older key
+// of it are not waited for, and resolvers only as long as some may hold the record of what it signs with.
 func BetterAt(h *Check, signer, to string) time.Time {
 	seen, key, from := h.Seen.Signers[signer], h.Have.Selector(to).Key, h.Have.Active
 	switch stranded := Stranded(&h.Judge, signer); {
