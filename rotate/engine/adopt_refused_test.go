@@ -69,6 +69,11 @@ func TestAdoptRefuses(t *testing.T) {
 			s.w.lag = time.Hour
 			s.w.zone("mail._domainkey.example.com").set(s.w.clock(), time.Hour, "v=DKIM1; p=", time.Hour, true)
 		}, "record-unsettled", []string{"ns2 lags"}},
+		"two accounts differ": {func(s scene) {
+			s.d.Also = []string{"the other"}
+			s.w.lag = time.Hour
+			s.w.zone("mail._domainkey.example.com").set(s.w.clock(), time.Hour, "v=DKIM1; p=", time.Hour, true)
+		}, "record-unsettled", []string{"list only the other one"}},
 		"DNS is not asked": {func(s scene) { s.w.shows = func(s *rotate.Sight) { s.Unchecked = true } },
 			"dns-unchecked", nil},
 		"two records": {func(s scene) { s.w.shows = func(s *rotate.Sight) { s.Values = append(s.Values, "v=spf1 -all") } },

@@ -17,7 +17,7 @@ func MailFails(h *Check) *finding.Finding {
 			return nil
 		}
 	}
-	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
+	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !onPresent(&h.view, name, s) })
 	f := finding.DeadKey(h.Want.Name, s, hidden(h, s), shown.Gone(h.Seen.Selectors[s]), on, len(on) == len(h.Want.Signers),
 		func(name string) bool { return h.Seen.Signers[name].Err == nil })
 	if still := shown.Still(h.Seen.Selectors[s].Sight, h.Have.Selector(s).Key); still != "" && f != nil {
@@ -38,7 +38,7 @@ func exposedAt(j *Judge, s string) string {
 }
 
 // onPresent reports whether a signer signs with the key that stands at a selector: as it says, else as it confirmed.
-func (v *view) onPresent(name, s string) bool {
+func onPresent(v *view, name, s string) bool {
 	c, key := v.Have.Signers[name], v.Have.Selector(s).Key
 	at, id := c.Selector, c.KeyID
 	if seen, looked := v.Seen.Signers[name]; looked && seen.Err == nil {

@@ -63,7 +63,7 @@ func Better(h *Check) (to string, at time.Time) {
 	}
 	barred := h.HandsOff(from) && (h.Standing(from) != Foreign || h.signsBy(from) == "") || stuck(&h.Judge, from)
 	for _, name := range h.Want.Signers {
-		present := h.onPresent(name, from)
+		present := onPresent(&h.view, name, from)
 		lost := !present && Stranded(&h.Judge, name) && (barred || Lacks(&h.Judge, name, from))
 		if !lost && !(present && Forsaken(&h.Judge, from)) {
 			continue
@@ -129,7 +129,7 @@ func LeadsOut(h *Check, s string) bool {
 		return false
 	}
 	return Forsaken(&h.Judge, from) || slices.ContainsFunc(h.Want.Signers, func(name string) bool {
-		return !h.onPresent(name, from) && Stranded(&h.Judge, name) && Lacks(&h.Judge, name, from)
+		return !onPresent(&h.view, name, from) && Stranded(&h.Judge, name) && Lacks(&h.Judge, name, from)
 	})
 }
 
@@ -141,7 +141,7 @@ func Lacks(j *Judge, signer, s string) bool {
 
 // BetterHeld reports whether a hold keeps signers from going to a selector: not where none signs with the active key.
 func BetterHeld(j *Judge, to string) bool {
-	signs := slices.ContainsFunc(j.Want.Signers, func(name string) bool { return j.onPresent(name, j.Have.Active) })
+	signs := slices.ContainsFunc(j.Want.Signers, func(name string) bool { return onPresent(&j.view, name, j.Have.Active) })
 	return signs && j.Have.Phase != rotate.Switching && j.Have.OnHold.Concerns(j.Have.Selector(to).Key)
 }
 
@@ -156,7 +156,7 @@ func (h *Check) goesElsewhere(should string) string {
 // mailLost says that signers sign with a selector in the place of whose record somebody has put another one: their mail
 // fails until they leave it.
 func (h *Check) mailLost(s string) *finding.Finding {
-	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !h.onPresent(name, s) })
+	on := slices.DeleteFunc(slices.Clone(h.Want.Signers), func(name string) bool { return !onPresent(&h.view, name, s) })
 	if len(on) == 0 || !AllFails(&h.Judge, s) {
 		return nil
 	}
