@@ -333,6 +333,9 @@ func (p *process) take(e effect) error {
 		return unable(e.what, "refused for now")
 	case comesLate:
 		if e.kind != "" {
+			if d := p.domain(e.name.Domain); d != nil {
+				d.effects++ // a state in which it is not intended does not come back for it
+			}
 			p.pending++
 			p.after(spread(p.faults, time.Second, 8*time.Minute), func() { p.land(e) })
 			return unable(e.what, "no answer in time")
