@@ -84,6 +84,7 @@ const (
 	OtherSigner       Code = "other-signer"        // the block in the table belongs to another signer name
 	DamagedBlock      Code = "damaged-block"       // dkimbot's block in the table has no end
 	MissingTable      Code = "missing-table"       // one of the two tables is missing
+	MovedTable        Code = "moved-table"         // the configuration names another table than the one with dkimbot's block
 	UnreadableTable   Code = "unreadable-table"    // the signer's user can't read the table
 	UnloadableLine    Code = "unloadable-line"     // the signer can't load a line of the table
 	TableNames        Code = "table-names"         // the table has several names (hard links)

@@ -116,6 +116,22 @@ func Owner(data []byte) string {
 	return ""
 }
 
+// Filled reports whether a table's block has lines between its first and its last.
+func Filled(data []byte) bool {
+	inside := false
+	for line := range bytes.Lines(data) {
+		switch text := strings.TrimSpace(string(line)); {
+		case strings.HasPrefix(text, Begin):
+			inside = true
+		case strings.HasPrefix(text, End):
+			inside = false
+		case inside && text != "" && text[0] != '#':
+			return true
+		}
+	}
+	return false
+}
+
 // take adds a line of our block and reports whether it can be ours.
 func (t *Table) take(text string) bool {
 	f := strings.Fields(text)

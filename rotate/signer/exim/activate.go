@@ -42,7 +42,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err := s.putInForce(t, b.Keys); err != nil {
 		return err
 	}
-	s.confirm(b)
+	if s.confirm(b); len(b.Keys) > 0 {
+		s.store.Remember(s.cfg.Table)
+	}
 	return b.Err()
 }
 

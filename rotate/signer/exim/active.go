@@ -23,6 +23,9 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err := s.store.KnowsReader(nameReader); err != nil {
 		return nil, err
 	}
+	if err := s.store.Moved(s.cfg.Table); err != nil {
+		return nil, err
+	}
 	data, err := keyfiles.ReadTable(s.cfg.Table)
 	if err != nil {
 		return nil, s.store.Fault("read table "+s.cfg.Table, err)

@@ -68,6 +68,9 @@ func (s *Signer) open(ctx context.Context) (*table, error) {
 }
 
 func (s *Signer) find(parent keyfiles.Parent) (*table, error) {
+	if err := s.store.Moved(s.cfg.Table); err != nil {
+		return nil, err
+	}
 	p, err := s.store.Table(s.cfg.Table, parent)
 	return &table{Locked: keyfiles.Locked{Place: p}}, err
 }

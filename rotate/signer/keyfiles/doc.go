@@ -6,5 +6,5 @@
 // that nothing which dkimbot did not write is changed (I6), nor keeps a key from being written. A directory in which
 // somebody else could replace the keys is refused by name (Store.Screen).
 //
-// The adapters in rotate/signer use it; it may import the leaves.
+// The adapters in rotate/signer use it; it may import the leaves and rotate/signer/block.
 package keyfiles

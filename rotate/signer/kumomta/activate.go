@@ -44,7 +44,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err := s.putInForce(ctx, t, b.Keys); err != nil {
 		return err
 	}
-	s.confirm(ctx, b)
+	if s.confirm(ctx, b); len(b.Keys) > 0 {
+		s.store.Remember(s.cfg.File)
+	}
 	return b.Err()
 }
 

@@ -29,6 +29,9 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err := s.knowsReader(); err != nil {
 		return nil, err
 	}
+	if err := s.store.Moved(s.cfg.File); err != nil {
+		return nil, err
+	}
 	d, err := s.say()
 	if err != nil {
 		return nil, err

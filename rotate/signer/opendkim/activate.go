@@ -49,6 +49,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err := b.putInForce(ctx); err != nil {
 		return err
 	}
+	if len(b.jobs) > 0 {
+		b.store.Remember(b.keyTable, b.signTable)
+	}
 	return b.Err()
 }
 

@@ -37,6 +37,9 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err := s.knowsReader(); err != nil {
 		return nil, err
 	}
+	if err := s.moved(); err != nil {
+		return nil, err
+	}
 	// The tables first, the marker last: a change that begins in between is
 	// then seen by its marker.
 	view, err := s.readView()

@@ -63,6 +63,9 @@ func (s *Signer) openTables(ctx context.Context) (*tables, error) {
 }
 
 func (t *tables) find(s *Signer, parent keyfiles.Parent) (err error) {
+	if err := s.moved(); err != nil {
+		return err
+	}
 	if t.key, err = t.open(s, s.keyTable, parent); err != nil {
 		return err
 	}
@@ -71,6 +74,14 @@ func (t *tables) find(s *Signer, parent keyfiles.Parent) (err error) {
 	}
 	t.mark = t.key.Beside(".dkimbot-pending")
 	return nil
+}
+
+// moved refuses tables while OpenDKIM may sign by others that dkimbot wrote. Where the daemon is asked, it says so.
+func (s *Signer) moved() error {
+	if !s.socket.None() {
+		return nil
+	}
+	return s.store.Moved(s.keyTable, s.signTable)
 }
 
 func (t *tables) open(s *Signer, path string, parent keyfiles.Parent) (keyfiles.Place, error) {

@@ -62,7 +62,9 @@ func (s *Signer) write(ctx context.Context, b *signer.Batch) error {
 	if err := s.putInForce(m, b.Keys); err != nil {
 		return err
 	}
-	s.confirm(ctx, b)
+	if s.confirm(ctx, b); len(b.Keys) > 0 {
+		s.store.Remember(s.names()...)
+	}
 	return nil
 }
 

@@ -28,6 +28,9 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err := s.store.KnowsReader(NameReader); err != nil {
 		return nil, err
 	}
+	if err := s.moved(); err != nil {
+		return nil, err
+	}
 	active, failed, err := s.signing(ctx, domains)
 	if err != nil {
 		return nil, err

@@ -122,6 +122,9 @@ func (s *Signer) open(ctx context.Context) (*maps, error) {
 }
 
 func (s *Signer) find(parent keyfiles.Parent) (*maps, error) {
+	if err := s.moved(); err != nil {
+		return nil, err
+	}
 	m := &maps{reads: map[string]bool{}}
 	for i, path := range []string{s.cfg.PathMap, s.cfg.ArcPathMap, s.cfg.SelectorMap, s.cfg.ArcSelectorMap} {
 		if path == "" {
@@ -140,6 +143,20 @@ func (s *Signer) find(parent keyfiles.Parent) (*maps, error) {
 		}
 	}
 	return m, nil
+}
+
+// names returns the maps of the configuration.
+func (s *Signer) names() []string {
+	return slices.DeleteFunc([]string{s.cfg.PathMap, s.cfg.ArcPathMap, s.cfg.SelectorMap, s.cfg.ArcSelectorMap},
+		func(path string) bool { return path == "" })
+}
+
+// moved refuses maps while rspamd may sign by others that dkimbot wrote. Where its milter is asked, it says so.
+func (s *Signer) moved() error {
+	if s.cfg.Witness.Milter != "" {
+		return nil
+	}
+	return s.store.Moved(s.names()...)
 }
 
 // read reads and cuts the maps, and refuses what rspamd's user could not read.
