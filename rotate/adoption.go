@@ -25,7 +25,7 @@ type Adoption struct {
 func (st State) Restarted() State {
 	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{},
 		Signers: map[string]Confirmed{},
-		Former:  st.Former, Config: st.Config, Drift: st.Drift, Earlier: st.Earlier, OnHold: st.OnHold}
+		Former:  st.Former, Config: st.Config, Drift: st.Drift, Earlier: st.Earlier, OnHold: st.OnHold, Fled: st.Fled}
 	for name, sel := range st.Selectors {
 		fresh.Selectors[name] = sel.remembered(sel.keys())
 	}

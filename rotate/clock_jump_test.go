@@ -7,8 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // TestAdjustedLeavesItsState: what a clock that was set means is worked out on a copy. The state that
@@ -95,5 +99,16 @@ func times(v reflect.Value, at string, found func(string, *time.Time)) {
 		for i := range v.Len() {
 			times(v.Index(i), at, found)
 		}
+	}
+}
+
+// TestFindingsAfterAJump: since when mail fails is counted from, too: resolvers forget a record by the time that passed.
+func TestFindingsAfterAJump(t *testing.T) {
+	s := plantest.Ready()
+	s.Have.Clock = &rotate.Instant{At: s.Now, Boot: "b"}
+	s.Have.Drift = []finding.Finding{{Code: codes.MailFails, Selector: "s1", Since: s.Now}}
+	st, ahead := s.Have.Adjusted(rotate.Instant{At: s.Now.Add(day), Boot: "b"})
+	if ahead != day || !st.Drift[0].Since.Equal(s.Now.Add(day)) || !s.Have.Drift[0].Since.Equal(s.Now) {
+		t.Errorf("set forward by %s: %v, before %v", ahead, st.Drift, s.Have.Drift)
 	}
 }

@@ -74,6 +74,11 @@ func TestAgain(t *testing.T) {
 			t.Errorf("%s: again is %t", name, st.Intent.Again)
 		}
 	}
+	record := Intent{Kind: Publish, Selector: "s2", KeyID: "k2"}
+	st := State{Phase: Ready, Active: "s1", Intent: &record}
+	if st.Begin(record, Policy{}); !st.Intent.Again {
+		t.Error("of a record it is not noted")
+	}
 }
 
 // TestSwitchedBeside: when one of several signers that are switched at the same time has confirmed, the others are still

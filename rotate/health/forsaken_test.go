@@ -129,6 +129,7 @@ func TestBetterHeld(t *testing.T) {
 		"not on hold":              {plantest.Ready, nil, held, false},
 		"one signs with nothing":   {plantest.Ready, changes(onHold, nothingOf("mx1")), held, true},
 		"all sign with nothing":    {plantest.Ready, changes(onHold, nothing), held, false},
+		"all use its key as s9":    {plantest.Ready, changes(onHold, strays("s9", 0, "mx1", "mx2")), held, false},
 		"all are silent":           {plantest.Ready, changes(onHold, silent("mx1", "mx2")), held, true},
 		"on hold, during a switch": {plantest.Switching, changes(onHold), held, false},
 	})

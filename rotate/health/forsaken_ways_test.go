@@ -217,6 +217,10 @@ func TestBetterAt(t *testing.T) {
 			changes(foreignAt("s1"), absent, since(time.Hour, 2*time.Hour)), of("mx1"), "2026-03-10 13:00:00"},
 		"they hold s1 for very long": {plantest.Ready,
 			changes(foreignAt("s1"), absent, since(time.Hour, 9*time.Hour)), of("mx1"), "2026-03-10 15:00:00"},
+		"and it is silent": {plantest.Ready,
+			changes(foreignAt("s1"), absent, silent("mx1")), of("mx1"), "2026-03-10 13:00:00"},
+		"it signs as s1 with a key that fails": {plantest.Ready,
+			changes(absent, strays("s1", 3, "mx1")), of("mx1"), "2026-03-10 15:00:00"},
 		"since when is not known": {plantest.Ready, changes(foreignAt("s1"), absent, since(0, 0), func(s *scene) {
 			s.Have.Drift[1].Since = time.Time{}
 		}), of("mx1"), "2026-03-10 13:00:00"},

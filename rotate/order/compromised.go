@@ -20,9 +20,6 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 	}
 	if old := leftSelector(p.Have, o.Selectors); follow.Moving(p.Have) && (old != "" ||
 		len(o.Selectors) == 0 && !p.Have.Emergency() && !movedOn(p)) {
-		if err := p.repeated(p.Have.Suspect()); err != nil && len(o.Selectors) == 0 {
-			return nil, err
-		}
 		return fleeBack(p, o, st)
 	} else if old != "" {
 		return leaveForGood(p, o, st)

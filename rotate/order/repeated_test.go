@@ -19,11 +19,21 @@ func TestReportedBefore(t *testing.T) {
 		report rotate.Compromised
 		want   codes.Code
 	}{
-		"all is done":                {func(*scene) {}, rotate.Compromised{}, codes.ReportedBefore},
-		"now":                        {func(*scene) {}, rotate.Compromised{RevokeNow: true}, codes.ReportedBefore},
-		"named":                      {func(*scene) {}, rotate.Compromised{Selectors: []string{"s1"}}, ""},
-		"every key":                  {func(*scene) {}, rotate.Compromised{EveryKey: true}, ""},
-		"a day before":               {func(s *scene) { s.Have.Fled.At = s.Now.Add(-25 * time.Hour) }, rotate.Compromised{}, ""},
+		"all is done":  {func(*scene) {}, rotate.Compromised{}, codes.ReportedBefore},
+		"now":          {func(*scene) {}, rotate.Compromised{RevokeNow: true}, codes.ReportedBefore},
+		"named":        {func(*scene) {}, rotate.Compromised{Selectors: []string{"s1"}}, ""},
+		"every key":    {func(*scene) {}, rotate.Compromised{EveryKey: true}, ""},
+		"a day before": {func(s *scene) { s.Have.Fled.At = s.Now.Add(-25 * time.Hour) }, rotate.Compromised{}, ""},
+		"a day before, to the second": {func(s *scene) { s.Have.Fled.At = s.Now.Add(-24 * time.Hour) }, rotate.Compromised{},
+			codes.ReportedBefore},
+		"the other one was named since": {func(s *scene) { s.Have.Selectors["s1"].Key.Leaked = s.Now }, rotate.Compromised{}, ""},
+		"its selector is not the domain's any more": {func(s *scene) { s.Have.Fled.Selector = "s9" }, rotate.Compromised{},
+			codes.ReportedBefore},
+		"no key stands there yet": {func(s *scene) {
+			s.Have.Selectors["s2"].Key = nil
+			s.Show("s2")
+			s.Hold("s2", "", 0)
+		}, rotate.Compromised{}, codes.ReportedBefore},
 		"signers left it a day late": {late, rotate.Compromised{}, codes.ReportedBefore},
 		"replaced a day late":        {slow, rotate.Compromised{}, codes.ReportedBefore},
 		"it still signs":             {func(s *scene) { s.Have.Fled.KeyID = s.Have.Selectors["s1"].Key.ID }, rotate.Compromised{}, ""},
@@ -40,6 +50,32 @@ func TestReportedBefore(t *testing.T) {
 		}
 		if title == "all is done" {
 			faulttest.Shown(t, err)
+		}
+	}
+}
+
+// TestReportedAndRetired: where the key that was at the selector is reported, and only to be destroyed yet, a report
+// that names no selector is of that one (I5).
+func TestReportedAndRetired(t *testing.T) {
+	s := plantest.Ready()
+	s.Have.Fled = rotate.Fled{Selector: "s2", KeyID: plantest.Keys()[3].ID(), At: s.Now}
+	s.Have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: "older", Version: 1, Leaked: true}}
+	st, events, err := ordered(s, rotate.Compromised{})
+	if err != nil || len(events) != 1 || events[0].KeyID != "older" || st.Leaked("s1") {
+		t.Errorf("%v, %v; s1 is compromised: %t", err, events, st.Leaked("s1"))
+	}
+}
+
+// TestReportedBeforeInAMove: so it is while the domain moves to other selectors and the old ones are signed with.
+func TestReportedBeforeInAMove(t *testing.T) {
+	for title, c := range map[string]struct {
+		selectors []string
+		want      codes.Code
+	}{"no selector": {nil, codes.ReportedBefore}, "the one that signs": {[]string{"s1"}, ""}} {
+		s := moving("s1")
+		s.Have.Fled = rotate.Fled{Selector: "s2", KeyID: plantest.Keys()[3].ID(), At: s.Now}
+		if _, _, err := ordered(s, rotate.Compromised{Selectors: c.selectors}); fault.CodeOf(err) != c.want {
+			t.Errorf("%s: %v", title, err)
 		}
 	}
 }
