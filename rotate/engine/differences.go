@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -31,6 +32,7 @@ func (r *run) drifted() []rotate.Event {
 	for _, e := range events {
 		r.engine.notify(e)
 	}
+	hasten.Press(&r.st, now)
 	return events
 }
 

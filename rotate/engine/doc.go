@@ -13,7 +13,7 @@
 // Each layer decides about retries in one place.
 //
 //   - The scheduler starts a task for each domain when its time has come. What failed, also what
-//     could not be noted in the state, it tries again after Backoff.
+//     could not be noted in the state, it tries again after hasten.Pause.
 //   - Engine.Settle does rounds of one task, and stays for the waits and failures in between as
 //     Patience allows (Patience.allows). A saved plan and an adoption are tasks like any other.
 //   - A round holds the domain: a place among those that are worked on at once, a claim in this

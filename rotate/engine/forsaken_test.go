@@ -132,7 +132,7 @@ func TestForsakenForOneThatIsFresh(t *testing.T) {
 	}
 	w.spoil("s2", plantest.ForeignRecord)
 	began, known := w.now, w.state(d.Name).Selector("s1").Key.Known(w.now)
-	for range 20 {
+	for range 600 {
 		if res = w.order(d, nil); w.hosts["mx1"].selector(d.Name) == "s1" {
 			break
 		}

@@ -320,14 +320,12 @@ func (r *run) rest(ctx context.Context) error {
 // the error of noting it. Several failures of one run count once. The history
 // says once, not each time, why nothing can be done for a domain.
 func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
-	if !r.failed {
-		r.st.Failures++
-	}
+	at := hasten.Retry(&r.st, r.stored.NextTry, !r.failed, r.engine.Clock.Now())
 	outcome := outcomeOf(err)
 	r.st.Refused = outcome == codes.OutcomeRefused && (!r.failed || r.st.Refused)
 	r.failed = true
 	r.st.LastError, r.st.Failed = fault.Text(err), rotate.FailureOf(s, err)
-	r.st.NextTry = hasten.By(r.judge(), r.engine.Signers, r.engine.Clock.Now().Add(Backoff(r.st.Failures)))
+	r.st.NextTry = hasten.By(r.judge(), r.engine.Signers, at)
 	r.st.Next = &rotate.Next{Action: codes.ActionRetry, Selector: s.Selector, At: r.st.NextTry,
 		Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(err)}}
 	r.retry = r.st.Next
@@ -342,19 +340,6 @@ func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 		return errors.Join(err, r.save(ctx, events...))
 	}
 	return errors.Join(err, r.save(ctx, append(events, r.event(s, outcome, fault.Text(err)))...))
-}
-
-// Backoff returns how long to wait after the given number of failures in a row:
-// half a minute at first, twice as long each time, an hour at most.
-func Backoff(failures int) time.Duration {
-	const first, most = 30 * time.Second, time.Hour
-	wait := first
-	for range failures - 1 {
-		if wait *= 2; wait >= most {
-			return most
-		}
-	}
-	return wait
 }
 
 // save writes the state with its events, and those that an earlier failure kept

@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 )
 
 // Task is what an engine is to do for one domain. Its schedule and its phase say most of it.
@@ -85,7 +86,7 @@ func (w *work) over(res *Result, began, now time.Time) *rotate.Next {
 		w.tries = 0
 	}
 	if g := w.grant; g != nil {
-		next := g.Next(res.Plan, res.Err, began, now.Add(Backoff(w.tries)))
+		next := g.Next(res.Plan, res.Err, began, now.Add(hasten.Pause(res.State, w.tries)))
 		res.Left, res.Holds = g.LeftOf(res.Plan, res.Err), g.Holds(res.Err) || res.Err == nil && next != nil && g.Idle()
 		return next
 	}

@@ -66,6 +66,7 @@ func TestVeto(t *testing.T) {
 						t.Errorf("I1: %s signs with %q, and with %q before", name, got, signs)
 					}
 				}
+				w.pass(st.NextTry.Sub(w.Now()))
 			}
 			events, _ := w.store.History(context.Background(), d.Name, 1)
 			if last := events[0]; last.Outcome != "refused" || last.Kind != rotate.Activate || last.Message != veto.Error() {

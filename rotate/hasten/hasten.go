@@ -1,6 +1,6 @@
 // Package hasten makes an emergency as short as signers allow: mail that a signer signs with a compromised key after
-// that was revoked fails (I2). It imports the leaves, rotate, rotate/health, rotate/ports
-// and rotate/wayout.
+// that was revoked fails (I2). It also says how long to wait before what failed is tried again. It imports the leaves,
+// rotate, rotate/finding, rotate/health, rotate/ports and rotate/wayout.
 package hasten
 
 import (

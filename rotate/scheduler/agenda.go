@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 )
 
 // longestNap is how long the scheduler sleeps at most: another process may have
@@ -84,7 +85,7 @@ func (a *agenda) drop(began, now time.Time, r engine.Result) time.Time {
 		delete(a.again, r.Domain)
 	} else {
 		a.again[r.Domain]++
-		if wait := now.Add(engine.Backoff(a.again[r.Domain])); !said || wait.After(next) {
+		if wait := now.Add(hasten.Pause(r.State, a.again[r.Domain])); !said || wait.After(next) {
 			next = wait
 		}
 	}

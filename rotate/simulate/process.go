@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/scheduler"
 )
@@ -229,7 +230,7 @@ func (p *process) rest() time.Time {
 	due := p.store.nextDue().Add(-p.offset)
 	if !due.After(p.now) {
 		p.vain++
-		return p.now.Add(engine.Backoff(p.vain) + between(p.faults, 0, 30*time.Second))
+		return p.now.Add(hasten.Backoff(p.vain) + between(p.faults, 0, 30*time.Second))
 	}
 	p.vain = 0
 	if latest := p.now.Add(most); due.After(latest) {
