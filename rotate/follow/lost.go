@@ -97,3 +97,13 @@ func CaughtUp(d rotate.Domain, have rotate.State, a rotate.Adoption) rotate.Stat
 		func(f rotate.Former) bool { return slices.Contains(d.Policy.Selectors[:], f.Selector) })
 	return st
 }
+
+// OnlyReplaced reports whether signers need the standby's key to leave a compromised one, and the keystore, which holds
+// the active key, has none there but one that was replaced. In an emergency that is as good as lost, and a fresh one is
+// made.
+func OnlyReplaced(st rotate.State, seen rotate.Observation, standby string) bool {
+	at, key := seen.Selectors[standby], st.Selector(st.Active).Key
+	waits := st.Phase == rotate.Ready && standby != st.Active || st.Phase == rotate.Replacing && standby == st.Draining
+	return waits && st.Leaked(st.Active) && seen.Selectors[st.Active].KeyID == key.ID && !at.Kept &&
+		st.Selector(standby).ReplacedBefore(at.KeyID)
+}

@@ -105,7 +105,7 @@ func (v *view) Keeping(s string) keeping {
 		return KeyGone
 	case seen.KeyID == "" && seen.Kept:
 		return keyKept
-	case seen.KeyID == "", sel.Key != nil && sel.Key.ID == seen.KeyID:
+	case seen.KeyID == "", sel.Key != nil && sel.Key.ID == seen.KeyID, follow.OnlyReplaced(v.Have, v.Seen, s):
 		return KeyGone
 	}
 	return KeyDifferent
