@@ -15,6 +15,9 @@ func (st State) Basis() string {
 	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "",
 		false, time.Time{}, nil, ""
 	st.Failed, st.Drift, st.Former, st.Clock = Failure{}, nil, nil, nil
+	if len(st.Accounts) == 1 { // older versions did not note the only one
+		st.Accounts = nil
+	}
 	st.Enter(cmp.Or(st.Phase, New))
 	text, err := json.Marshal(st)
 	if err != nil {

@@ -68,6 +68,9 @@ func (st *State) eachTime(f func(*time.Time)) {
 	for i := range st.Drift {
 		f(&st.Drift[i].Since)
 	}
+	if st.Exchanged != nil {
+		f(&st.Exchanged.At)
+	}
 	if st.Released != nil {
 		f(&st.Released.LastUsed)
 	}

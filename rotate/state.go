@@ -32,7 +32,8 @@ type State struct {
 	RevokeNow bool          `json:"revoke_now,omitempty"` // written by older versions, of the active key; see Key.RevokeNow
 	Released  *ReleaseState `json:"released,omitempty"`   // the domain was released: nothing is done for it
 
-	Accounts []string `json:"accounts,omitempty"` // the providers that records are published to, where they are several
+	Accounts  []string          `json:"accounts,omitempty"`  // the providers that records are published to
+	Exchanged *finding.Exchange `json:"exchanged,omitempty"` // these took the place of all that were listed before
 
 	OnHold *OnHold `json:"on_hold,omitempty"` // the schedule begins no switch
 

@@ -184,6 +184,7 @@ const (
 	KeyMissing      Code = "key-missing"      // the keystore does not hold it any more
 	KeyDifferent    Code = "key-different"    // the newest one is not dkimbot's
 	KeyUnread       Code = "key-unread"       // the keystore could not be asked, or what it holds can't be read
+	AccountsSwapped Code = "accounts-swapped" // all DNS accounts of the domain were exchanged for others in one edit
 )
 
 // Reasons.

@@ -132,7 +132,7 @@ func TestTwoAccounts(t *testing.T) {
 			told += e.Message
 		}
 	}
-	if res.Err != nil || len(res.State.Accounts) > 0 || !strings.Contains(told, "the DNS account new is no longer listed") {
+	if res.Err != nil || !slices.Equal(res.State.Accounts, []string{"office"}) || !strings.Contains(told, "the DNS account new is no longer listed") {
 		t.Errorf("%v; accounts %v; said %q", res.Err, res.State.Accounts, told)
 	}
 }

@@ -142,7 +142,7 @@ func TestAdoptRefuses(t *testing.T) {
 				if sel := st.Selectors["s2"]; len(st.Selectors) != 1 || sel == nil || sel.PrecededTTL == 0 || sel.Key != nil {
 					t.Errorf("what is remembered of s2: %+v", st.Selectors)
 				}
-				st.Selectors, st.Revision = nil, 0
+				st.Selectors, st.Accounts, st.Revision = nil, nil, 0
 				w.store = newWorld(t).store
 				w.restoreState(st)
 				before = strings.Replace(before, `"revision":0`, `"revision":1`, 1)

@@ -110,7 +110,7 @@ func (r *run) advance(ctx context.Context) error {
 				return err
 			}
 		}
-		r.plan = plan.Plan(now, r.want, r.left, r.st, r.seen)
+		r.plan = foresight.Barred(plan.Plan(now, r.want, r.left, r.st, r.seen), now, follow.Barred(r.st, r.want))
 		steps := r.plan.Runnable(now)
 		err := foresight.Parts{Keys: r.engine.Keys, Account: accounts.Of(r.want, r.engine.Publishers),
 			Signers: r.engine.Signers, Switches: r.engine.BeforeSwitches,

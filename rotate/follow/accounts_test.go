@@ -3,6 +3,7 @@ package follow_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,8 @@ func TestAccountsSaid(t *testing.T) {
 		"servers of all accounts show it",
 		"the DNS account %s is no longer listed: what it holds is yours to remove, and is " +
 			"not changed any more"
+	const swapped = "dkimbot published the records of example.com at old until now; old is no longer listed, and new is: " +
+		"while example.com is delegated to the servers of old, nobody sees what is changed at new"
 	for name, c := range map[string]struct {
 		phase     rotate.Phase
 		had, also []string
@@ -25,19 +28,23 @@ func TestAccountsSaid(t *testing.T) {
 		said      []string
 		has       []string
 	}{
-		"one account": {rotate.Ready, nil, nil, "old", nil, nil},
+		"one account, as an older version left it": {rotate.Ready, nil, nil, "old", nil, []string{"old"}},
+		"one account":   {rotate.Ready, []string{"old"}, nil, "old", nil, []string{"old"}},
+		"one exchanged": {rotate.Ready, []string{"old"}, nil, "new", []string{swapped}, []string{"new"}},
+		"all exchanged": {rotate.Draining, []string{"old", "far"}, []string{"near"}, "new", []string{strings.ReplaceAll(
+			strings.ReplaceAll(swapped, "old", "old and far"), "new", "new and near")}, []string{"new", "near"}},
 		"a second account": {rotate.Ready, nil, []string{"new"}, "old", []string{fmt.Sprintf(came, "new")},
 			[]string{"old", "new"}},
 		"the same two": {rotate.Ready, []string{"old", "new"}, []string{"new"}, "old", nil, []string{"old", "new"}},
 		"a third": {rotate.Draining, []string{"old", "new"}, []string{"new", "far"},
 			"old", []string{fmt.Sprintf(came, "far")}, []string{"old", "new", "far"}},
-		"the first one left": {rotate.Ready, []string{"old", "new"}, nil, "new", []string{fmt.Sprintf(left, "old")}, nil},
+		"the first one left": {rotate.Ready, []string{"old", "new"}, nil, "new", []string{fmt.Sprintf(left, "old")}, []string{"new"}},
 		"one for another": {rotate.Ready, []string{"old", "new"}, []string{"far"}, "new",
 			[]string{fmt.Sprintf(left, "old"), fmt.Sprintf(came, "far")}, []string{"new", "far"}},
 		"a new domain":           {rotate.New, nil, []string{"new"}, "old", nil, []string{"old", "new"}},
 		"a domain never stored":  {"", nil, []string{"new"}, "old", nil, []string{"old", "new"}},
 		"since it was new":       {rotate.Bootstrapping, []string{"old", "new"}, []string{"new"}, "old", nil, []string{"old", "new"}},
-		"a new one has one less": {rotate.New, []string{"old", "new"}, nil, "old", nil, nil},
+		"a new one has one less": {rotate.New, []string{"old", "new"}, nil, "old", nil, []string{"old"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			had := rotate.State{Domain: "example.com", Phase: c.phase, Accounts: c.had}
@@ -53,5 +60,34 @@ func TestAccountsSaid(t *testing.T) {
 				t.Errorf("said %q, and has %q; want %q and %q", said, st.Accounts, c.said, c.has)
 			}
 		})
+	}
+}
+
+// TestExchangeEnds: an exchange of all DNS accounts is known until a former one is listed again, and a drain long
+// where none of them can be listed any more.
+func TestExchangeEnds(t *testing.T) {
+	now := time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
+	for title, c := range map[string]struct {
+		provider   string
+		also       []string
+		configured []string
+		after      time.Duration
+		stands     bool
+	}{
+		"it was just made":                 {"new", nil, []string{"old", "new"}, 0, true},
+		"a year later":                     {"new", nil, []string{"old", "new"}, 8760 * time.Hour, true},
+		"both are listed":                  {"new", []string{"old"}, []string{"old", "new"}, 0, false},
+		"it is taken back":                 {"old", nil, []string{"old", "new"}, 0, false},
+		"another one follows":              {"far", nil, []string{"old", "far"}, 8760 * time.Hour, true},
+		"the former one is not configured": {"new", nil, []string{"new"}, time.Hour, true},
+		"a drain after that":               {"new", nil, []string{"new"}, 25 * time.Hour, false},
+	} {
+		had := rotate.State{Domain: "example.com", Phase: rotate.Ready, Accounts: []string{"old"}}
+		want := rotate.Domain{Name: "example.com", Provider: "new", Policy: rotate.Policy{Drain: 24 * time.Hour}}
+		st, _ := follow.State(had, want, now)
+		want.Provider, want.Also, want.Configured = c.provider, c.also, c.configured
+		if st, _ = follow.State(st, want, now.Add(c.after)); (follow.Exchanged(st, want) != nil) != c.stands {
+			t.Errorf("%s: %+v", title, st.Exchanged)
+		}
 	}
 }

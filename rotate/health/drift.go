@@ -47,6 +47,7 @@ func (h *Check) Drift() []finding.Finding {
 	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
 		return out
 	}
+	add(follow.Exchanged(have, want))
 	add(MailFails(h))
 	add(h.mailLost(have.Active))
 	add(h.mailLost(have.Target))
@@ -182,7 +183,7 @@ func (h *Check) Lost(s string) *finding.Finding {
 		f.Repair, f.Asks = "it is not published again: the keystore holds another key in its place; "+
 			"see what is said of that", true
 	}
-	return &f
+	return follow.NotThere(h.Have, h.Want, f)
 }
 
 // SignerDrift says how a signer signs otherwise than it confirmed. One that is new has nothing to differ from.

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -57,7 +58,7 @@ func TestDrift(t *testing.T) {
 	for _, code := range plantest.Codes(t, "Drift.") {
 		unfound[code] = true
 	}
-	if len(unfound) != 21 {
+	if len(unfound) != 22 {
 		t.Fatalf("%d codes", len(unfound))
 	}
 	for title, tt := range map[string]struct {
@@ -82,6 +83,10 @@ func TestDrift(t *testing.T) {
 			func(s *scene) { s.Show("s1", plantest.Record(plantest.Keys()[0])) }, "", ""},
 		"replacing, seen": {plantest.Replaced, nil, "", ""},
 
+		"other accounts": {plantest.Ready, func(s *scene) {
+			s.Have.Exchanged = &finding.Exchange{From: []string{"lab"}}
+			s.Show("s2")
+		}, "accounts-swapped !, servers-differ s2", "which dkimbot published at lab"},
 		"vanished": {plantest.Ready, func(s *scene) { s.Show("s2") }, "record-vanished s2", "is missing from DNS"},
 		"a compromised key of earlier": {plantest.Ready, func(s *scene) { left(s, plantest.Record(other)) },
 			"record-exposed a", "it is revoked by itself"},

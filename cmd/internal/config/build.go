@@ -65,6 +65,9 @@ func (b *builder) build(s *node.Section) {
 	}
 	b.include(s)
 	s.Done()
+	for i := range b.Domains {
+		b.Domains[i].Configured = b.known.providers
+	}
 	if len(b.Domains) == 0 && len(b.Errs) == 0 {
 		s.Doc.Warn(s.Line, "domains", "no domain is listed", "nothing will be rotated")
 	}

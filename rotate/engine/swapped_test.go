@@ -1,0 +1,94 @@
+package engine_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+)
+
+// alone is a DNS account whose servers alone are asked.
+type alone struct{ *secondAccount }
+
+// Look shows what the account holds.
+func (a alone) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := a.Looker.Look(ctx, name)
+	sight.Values = slices.DeleteFunc([]string{a.shown[sight.Owner]}, func(v string) bool { return v == "" })
+	return sight, err
+}
+
+// swapped lets the configuration list another DNS account than before, while the world continues to ask the former one.
+func (w *world) swapped(a *secondAccount) *testEngine {
+	e := w.both(a)
+	e.Look = alone{a}
+	return e
+}
+
+// TestAccountExchanged: one DNS account that is exchanged for another in one edit is told, what is in use is published
+// there, and no key is given up that only the former account shows, until both were listed (I1, I4).
+func TestAccountExchanged(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(8 * day)
+	d.Provider, d.Configured = "new", []string{"office", "new"}
+	second := &secondAccount{shown: map[string]string{}}
+	res := w.swapped(second).Advance(t.Context(), d)
+	said := ""
+	for _, e := range res.Done {
+		said += e.Message + "\n"
+	}
+	if st := w.state(d.Name); res.Err != nil || second.shown["s1._domainkey.example.com"] != st.Selectors["s1"].Key.Record ||
+		!strings.Contains(said, "published the records of example.com at office until now") ||
+		strings.Contains(said, "missing from DNS") || w.differs(d.Name, codes.AccountsSwapped) == nil {
+		t.Errorf("%v; shown %v; drift %+v; said\n%s", res.Err, second.shown, st.Drift, said)
+	}
+	w.pass(day)
+	before := w.allKeys(d)
+	d.Asked = true
+	for _, days := range []int{8, 400} { // also when the schedule is due
+		w.pass(time.Duration(days) * day)
+		res = w.swapped(second).Advance(t.Context(), d)
+		if fault.CodeOf(res.Err) != codes.AccountsSwapped || fault.KindOf(res.Err) != fault.Refused ||
+			!strings.Contains(fault.HintOf(res.Err), "providers: [office, new]") || res.State.Phase != rotate.Ready ||
+			!slices.Equal(before, w.allKeys(d)) || w.hosts["mx1"].selector(d.Name) != "s1" {
+			t.Fatalf("phase %s: %v; %s", res.State.Phase, res.Err, fault.HintOf(res.Err))
+		}
+		d.Asked = false
+		faulttest.Shown(t, res.Err)
+	}
+	d.Provider, d.Also = "office", []string{"new"}
+	w.pass(day)
+	if res = w.both(second).Advance(t.Context(), d); res.Err != nil || res.State.Phase != rotate.Draining ||
+		w.differs(d.Name, codes.AccountsSwapped) != nil {
+		t.Errorf("both listed: phase %s: %v", res.State.Phase, res.Err)
+	}
+}
+
+// TestAccountExchangedWhileDraining: the key that is drained is not replaced where nobody may see the fresh one.
+func TestAccountExchangedWhileDraining(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.switched(d)
+	d.Provider, d.Configured = "new", []string{"office", "new"}
+	second := &secondAccount{shown: map[string]string{}}
+	before := w.allKeys(d)
+	w.swapped(second).Advance(t.Context(), d)
+	w.pass(8 * day)
+	res := w.swapped(second).Advance(t.Context(), d)
+	if fault.CodeOf(res.Err) != codes.AccountsSwapped || res.State.Phase != rotate.Draining || !slices.Equal(before, w.allKeys(d)) {
+		t.Errorf("phase %s: %v", res.State.Phase, res.Err)
+	}
+	r := d // an emergency goes on
+	r.Instruction = rotate.Compromised{Selectors: []string{"s2"}}
+	res = w.swapped(second).Advance(t.Context(), r)
+	if w.hosts["mx1"].selector(d.Name) != "s1" || !dkim.RevokedValue(second.shown["s2._domainkey.example.com"]) {
+		t.Errorf("mx1 signs with %s; %v; shown %v", w.hosts["mx1"].selector(d.Name), res.Err, second.shown)
+	}
+}

@@ -1,0 +1,57 @@
+package follow
+
+import (
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+)
+
+// Barred returns what refuses steps that take a good key away, where it is not sure that the configuration is the one
+// that mail needs. What is in use is repaired, and keys are revoked, all the same.
+func Barred(st rotate.State, want rotate.Domain) func(rotate.Step) error {
+	err := unsure(st, want)
+	return func(s rotate.Step) error {
+		if err == nil || harmless(st, s) {
+			return nil
+		}
+		return err
+	}
+}
+
+// unsure returns why it is not sure that the configuration is the one that mail needs; nil where it is.
+func unsure(st rotate.State, want rotate.Domain) error {
+	if st.Released != nil || st.Active == "" || !anyGood(st) {
+		return nil // there is nothing to lose
+	}
+	if f := Exchanged(st, want); f != nil {
+		return finding.WithThing(f.Thing(),
+			fault.Refuse(codes.AccountsSwapped,
+				"begin a rotation of "+want.Name+", or replace a key: "+f.Message, st.Exchanged.Hint(want.Through())))
+	}
+	return nil
+}
+
+func anyGood(st rotate.State) bool {
+	for s, sel := range st.Selectors {
+		if sel.Key != nil && sel.Key.RevokedAt.IsZero() && !st.Leaked(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// harmless reports whether a step leaves every good key where it is: it begins no rotation, makes no key and
+// destroys none.
+func harmless(st rotate.State, s rotate.Step) bool {
+	switch s.Kind {
+	case rotate.Generate, rotate.StoreKey, rotate.Destroy:
+		return false
+	case rotate.Publish:
+		next := st.Selector(s.Selector).Next
+		return !s.To.Fresh && (next == nil || next.ID != s.To.KeyID)
+	case rotate.Verify, rotate.Activate: // a look just before the first signer switches is for nothing, too
+		return st.Phase != rotate.Ready || s.Duty != rotate.Turn || s.Selector == st.Active || st.Leaked(st.Active)
+	}
+	return true
+}
