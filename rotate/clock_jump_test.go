@@ -42,6 +42,7 @@ func TestEachTimeMoves(t *testing.T) {
 		".NextTry":         "a try too early harms nothing",
 		".Next.At":         "for people; it is worked out anew",
 		".Intent.At":       "for people",
+		".Read.At":         "it is compared with the time at which another process read its configuration",
 		".OnHold.At":       "for people",
 		".Released.At":     "for people",
 		".Released.Purged": "for people; nothing is waited for after it",

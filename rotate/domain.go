@@ -21,7 +21,8 @@ type Domain struct {
 	// Also has the names of further providers, while the name servers move: records are published there, too.
 	Also []string `json:"also,omitempty"`
 	// Configured has the names of all providers of the configuration, of any domain's.
-	Configured []string `json:"-"`
+	Configured []string  `json:"-"`
+	ReadAt     time.Time `json:"-"` // when the configuration was read; zero: that is not known
 
 	// Renamed has, by their names now, the names that signers had before.
 	Renamed map[string]string `json:"renamed,omitempty"`

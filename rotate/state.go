@@ -55,6 +55,7 @@ type State struct {
 	Next      *Next             `json:"next,omitempty"`    // what comes next, and when
 	Applied   string            `json:"applied,omitempty"` // id of the saved plan that was applied last
 	Config    string            `json:"config,omitempty"`  // fingerprint of the Domain that was last acted upon
+	Read      finding.Reading   `json:"read,omitzero"`     // the newest configuration that was acted upon, and when it was read
 	Drift     []finding.Finding `json:"drift,omitempty"`   // what was not as it should be when it was last looked at
 }
 

@@ -18,6 +18,7 @@ type Outcome string
 const (
 	Usage            Code = "usage"             // the command line is wrong
 	Configuration    Code = "configuration"     // the configuration is wrong
+	OldConfiguration Code = "old-configuration" // another process has worked by a newer configuration of the domain
 	Interrupted      Code = "interrupted"       // a signal ended the command between two steps
 	Error            Code = "error"             // an error without a code of its own
 	Refused          Code = "refused"           // a refusal without a code of its own

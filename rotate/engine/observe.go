@@ -58,7 +58,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	if foresight.Moves(events) { // it is managed, and signers sign all the while
 		was = have.Phase
 	}
-	made := foresight.Barred(plan.Ordered(now, want, req, was, after, seen), now, follow.Barred(after, want))
+	made := foresight.Barred(plan.Ordered(now, want, req, was, after, seen), now, follow.Barred(after, want, now))
 	if err == nil && forecast.Open(after, req.Instruction) {
 		made = forecast.Emergency(forecast.Start{Now: now, Want: want, Request: req, Have: after, Seen: seen,
 			Lags: observe.Lags(slices.Collect(maps.Keys(p.Signers)), p.Signers)})

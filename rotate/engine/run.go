@@ -110,7 +110,7 @@ func (r *run) advance(ctx context.Context) error {
 				return err
 			}
 		}
-		r.plan = foresight.Barred(plan.Plan(now, r.want, r.left, r.st, r.seen), now, follow.Barred(r.st, r.want))
+		r.plan = foresight.Barred(plan.Plan(now, r.want, r.left, r.st, r.seen), now, follow.Barred(r.st, r.want, now))
 		steps := r.plan.Runnable(now)
 		err := foresight.Parts{Keys: r.engine.Keys, Account: accounts.Of(r.want, r.engine.Publishers),
 			Signers: r.engine.Signers, Switches: r.engine.BeforeSwitches,
@@ -349,7 +349,7 @@ func (r *run) save(ctx context.Context, events ...rotate.Event) error {
 	defer cancel()
 	r.unsaved = append(r.unsaved, events...)
 	asked, now := r.engine.Clock.Elapsed(), ports.InstantOf(r.engine.Clock)
-	r.st.Clock = nil
+	r.st.Clock, r.st.Read = nil, follow.Read(r.st, r.want, now.At)
 	if now.Boot != "" {
 		r.st.Clock = &now
 	}

@@ -16,6 +16,9 @@ import (
 func State(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, []rotate.Event) {
 	st, renamed := Renamed(st, want, now)
 	st.Former = notLater(st.Former, now, want.Policy.Drain, st.Earlier)
+	if Outdated(st, want, now) { // what is listed now is not known
+		return st, renamed
+	}
 	st, moved := moved(st, want, now)
 	return st, append(renamed, moved...)
 }

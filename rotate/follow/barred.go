@@ -1,6 +1,9 @@
 package follow
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -9,8 +12,8 @@ import (
 
 // Barred returns what refuses steps that take a good key away, where it is not sure that the configuration is the one
 // that mail needs. What is in use is repaired, and keys are revoked, all the same.
-func Barred(st rotate.State, want rotate.Domain) func(rotate.Step) error {
-	err := unsure(st, want)
+func Barred(st rotate.State, want rotate.Domain, now time.Time) func(rotate.Step) error {
+	err := unsure(st, want, now)
 	return func(s rotate.Step) error {
 		if err == nil || harmless(st, s) {
 			return nil
@@ -20,9 +23,16 @@ func Barred(st rotate.State, want rotate.Domain) func(rotate.Step) error {
 }
 
 // unsure returns why it is not sure that the configuration is the one that mail needs; nil where it is.
-func unsure(st rotate.State, want rotate.Domain) error {
+func unsure(st rotate.State, want rotate.Domain, now time.Time) error {
 	if st.Released != nil || st.Active == "" || !anyGood(st) {
 		return nil // there is nothing to lose
+	}
+	if Outdated(st, want, now) {
+		return fault.Refuse(codes.OldConfiguration,
+			fmt.Sprintf("begin a rotation of %s, or replace a key: the configuration of this process was read at %s, and another "+
+				"process has worked for %[1]s since, by one that was read at %[3]s, with %[4]s", want.Name, clock(want.ReadAt),
+				clock(st.Read.At), st.Read.With),
+			"let the daemon read its configuration again: 'systemctl reload dkimbot'; or run the command again")
 	}
 	if f := Exchanged(st, want); f != nil {
 		return finding.WithThing(f.Thing(),
@@ -31,6 +41,8 @@ func unsure(st rotate.State, want rotate.Domain) error {
 	}
 	return nil
 }
+
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func anyGood(st rotate.State) bool {
 	for s, sel := range st.Selectors {

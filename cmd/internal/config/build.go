@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/providers"
@@ -31,6 +32,7 @@ type builder struct {
 }
 
 func (b *builder) build(s *node.Section) {
+	began := time.Now().UTC().Round(0)
 	b.State = readState(s.Sub("state"))
 	b.Keystore = readKeystore(s.Sub("keystore"))
 	b.Notify = readNotify(s.Sub("notify"), b.State)
@@ -66,7 +68,7 @@ func (b *builder) build(s *node.Section) {
 	b.include(s)
 	s.Done()
 	for i := range b.Domains {
-		b.Domains[i].Configured = b.known.providers
+		b.Domains[i].Configured, b.Domains[i].ReadAt = b.known.providers, began
 	}
 	if len(b.Domains) == 0 && len(b.Errs) == 0 {
 		s.Doc.Warn(s.Line, "domains", "no domain is listed", "nothing will be rotated")
