@@ -127,7 +127,8 @@ func checkActivate(s *scene, t *rapid.T, step rotate.Step, before []rotate.Step)
 		t.Fatalf("I2: %s is used without a look", step.Selector)
 	}
 	h := health.New(s.Now, s.Want.Domain, s.Have, s.Seen)
-	if inUse || health.Forsaken(&h.Judge, s.Have.Active) || health.Stranded(&h.Judge, step.Signer) {
+	rescued := health.Stranded(&h.Judge, step.Signer) || idle(s, step.Signer) && step.Selector == s.Have.Active
+	if inUse || rescued || health.Forsaken(&h.Judge, s.Have.Active) {
 		return // waiting would only send more mail without a signature, or more that fails
 	}
 	at := step.NotBefore
@@ -173,12 +174,13 @@ func sheltered(s *scene, selector string) bool {
 		!s.Now.Before(sel.Key.VerifiedAt.Add(sel.Key.CacheWait))
 }
 
-// othersSign reports whether some signer beside the one confirmed the selector's key.
+// othersSign reports whether some signer beside the one confirmed the selector's key, or says that it signs with it.
 func othersSign(s *scene, selector, but string) bool {
 	return slices.ContainsFunc(s.Want.Signers, func(name string) bool {
-		c := s.Have.Signers[name]
-		key := s.Have.Selector(selector).Key
-		return name != but && key != nil && c.Selector == selector && c.KeyID == key.ID
+		c, key, seen := s.Have.Signers[name], s.Have.Selector(selector).Key, s.Seen.Signers[name]
+		ref := s.Have.Identify(seen.Ref)
+		says := key != nil && seen.Err == nil && ref.Selector == selector && ref.KeyID == key.ID
+		return name != but && (says || key != nil && c.Selector == selector && c.KeyID == key.ID)
 	})
 }
 
