@@ -28,8 +28,7 @@ func MailFails(h *Check) *finding.Finding {
 
 // hidden reports whether a selector's key is compromised, and every server answers without showing it.
 func hidden(h *Check, s string) bool {
-	silent := h.Seen.Selectors[s].Sight.Silent
-	return h.Have.Leaked(s) && !silent && h.Seen.Fate(s, h.Have.Selector(s).Key.ID) == rotate.Fails
+	return h.Have.Leaked(s) && h.Seen.Fate(s, h.Have.Selector(s).Key.ID) == rotate.Fails
 }
 
 // exposedAt says which servers show a selector's compromised key although it was revoked.

@@ -66,6 +66,15 @@ func TestReportedAndRetired(t *testing.T) {
 	}
 }
 
+// TestReportedBeforeOfANewDomain: what was reported before a domain began again says nothing of a key that it has not.
+func TestReportedBeforeOfANewDomain(t *testing.T) {
+	s := plantest.New()
+	s.Have.Fled = rotate.Fled{Selector: "s2", KeyID: plantest.Keys()[3].ID(), At: s.Now}
+	if _, _, err := ordered(s, rotate.Compromised{}); err == nil || fault.CodeOf(err) == codes.ReportedBefore {
+		t.Errorf("a report of no key: %v", err)
+	}
+}
+
 // TestReportedBeforeInAMove: so it is while the domain moves to other selectors and the old ones are signed with.
 func TestReportedBeforeInAMove(t *testing.T) {
 	for title, c := range map[string]struct {
