@@ -124,7 +124,8 @@ func (s *Signer) clash(t *tables, n dkim.Name) error {
 			What: fmt.Sprintf("activate %s on signer %s", n, s.cfg.Name),
 			Err:  fmt.Errorf("%s has a line for %s that dkimbot did not write and that %s", t.signing.path, r.key, why),
 			Hint: "take that line out, and don't restart dkimpy-milter: until then it signs as before. " +
-				"The next try writes the domain's own lines and restarts it"}
+				"The next try writes the domain's own lines and restarts it; mail that no other line signs, such as that of " +
+				"subdomains, leaves unsigned then, so list those as domains of their own first"}
 	}
 	selectors := []string{n.Selector}
 	if e, ok := s.written(t, n.Domain); ok {

@@ -376,3 +376,37 @@ func TestUnixSocket(t *testing.T) {
 	}
 	wantWords(t, withTime(s, try, "opendkim.sock"), "opendkim.sock", "whether the daemon runs")
 }
+
+// TestSubdomains: where a line of others signs mail of subdomains with the key of a domain, each way that the refusal
+// names leaves that mail signed.
+func TestSubdomains(t *testing.T) {
+	k := signertest.Keys(t, 3)
+	for way, subSigns := range map[string]string{"another selector": "a.example sub", "a domain of its own": "sub.a.example s1"} {
+		t.Run(way, func(t *testing.T) {
+			d := signertest.StartOpenDKIM(t)
+			manual, own := filepath.Join(d.KeyDir, "manual.private"), filepath.Join(d.KeyDir, "own.private")
+			writeKey(t, d, manual, k[0])
+			writeKey(t, d, own, k[1])
+			write(t, d.KeyTable, "foo a.example:s1:"+manual+"\n")
+			write(t, d.SigningTable, "*@a.example foo\n*@*.a.example foo\n")
+			d.Restart(t)
+			s := newSigner(t, d, nil)
+			adopted := signertest.At("a.example", "s1", k[0])
+			signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{adopted}), "foreign-signer-line", "*@*.a.example",
+				"entry of another selector", "subdomains", "domains of their own first")
+			if way == "another selector" {
+				write(t, d.KeyTable, "foo a.example:s1:"+manual+"\nsub a.example:sub:"+own+"\n")
+				write(t, d.SigningTable, "*@a.example foo\n*@*.a.example sub\n")
+			} else {
+				activate(t, s, signertest.At("sub.a.example", "s1", k[2]))
+				write(t, d.SigningTable, strings.Replace(read(t, d.SigningTable), "*@*.a.example foo\n", "", 1))
+			}
+			activate(t, s, adopted)
+			wantSelectors(t, d, "a.example", "s1")
+			domain, selector, _ := strings.Cut(subSigns, " ")
+			if a := d.Mail(t, "sub.a.example"); a.Refused || !slices.Equal(a.Selectors(domain), []string{selector}) {
+				t.Errorf("mail of sub.a.example: %q; want %s", a, subSigns)
+			}
+		})
+	}
+}

@@ -138,10 +138,10 @@ func (b *batch) screen() {
 				continue
 			}
 		}
-		if err := b.foreign.clash(b, j); err != nil {
+		if remedy, err := b.foreign.clash(b, j); err != nil {
 			b.Failed[j.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine, What: b.What(j.Name), Err: err,
-				Hint: "take that line out, or give its entry another name in both tables, and don't reload opendkim: until then " +
-					"it signs as before. The next try writes the domain's own lines and reloads"}
+				Hint: remedy + ". Don't reload opendkim after that: until then it signs as before. " +
+					"The next try writes the domain's own lines and reloads"}
 		}
 	}
 	b.dropFailed()
@@ -158,14 +158,21 @@ func (b *batch) holds(path string, j *job) bool {
 	return err == nil && keyfiles.SameKey(data, j.pem(), j.Ref().KeyID)
 }
 
-// clash returns why j can't be carried out beside the foreign lines. A foreign
+// ownWay is what to do with a line of others that signs with a key of ours. It may be the only one that signs mail of
+// subdomains, which must not become unsigned by it (I1).
+const ownWay = "give that line an entry of another selector with a key of its own, whose record is in DNS before; or take " +
+	"it out: mail that no other line signs, such as that of subdomains, leaves unsigned then, so list those as domains of " +
+	"their own first and wait until 'status' shows them as ready"
+
+// clash returns why j can't be carried out beside the foreign lines, and what to do about it. A foreign
 // SigningTable line that uses one of our names, or leads to one of our selectors
 // by an entry of its own, would continue signing with a key whose record is about to
 // be replaced; one that ours is found before does no harm.
-func (f foreignLines) clash(b *batch, j *job) error {
+func (f foreignLines) clash(b *batch, j *job) (remedy string, why error) {
 	name := b.entryName(j)
 	if _, taken := f.names[name]; taken {
-		return fmt.Errorf("%s has a line for %s that dkimbot did not write", b.keyTable, name)
+		return "give that entry another name in both tables",
+			fmt.Errorf("%s has a line for %s that dkimbot did not write", b.keyTable, name)
 	}
 	selectors := []string{j.Selector}
 	for _, own := range b.own[j.Domain] {
@@ -174,19 +181,19 @@ func (f foreignLines) clash(b *batch, j *job) error {
 	}
 	for _, use := range f.leads[j.Domain] {
 		if slices.Contains(selectors, use.selector) && !b.shadows(j.Domain, use.pattern) {
-			return fmt.Errorf("%s has a line for %s that dkimbot did not write and that signs as %s with %s, "+
+			return ownWay, fmt.Errorf("%s has a line for %s that dkimbot did not write and that signs as %s with %s, "+
 				"whose key dkimbot replaces", b.signTable, use.pattern, j.Domain, use.selector)
 		}
 	}
 	for _, own := range append(b.own[j.Domain], name) {
 		for _, pattern := range f.uses[own] {
 			if pattern != b.pattern(j.Domain) {
-				return fmt.Errorf("%s has a line for %s that dkimbot did not write and that uses its entry %s",
+				return ownWay, fmt.Errorf("%s has a line for %s that dkimbot did not write and that uses its entry %s",
 					b.signTable, pattern, own)
 			}
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // plan works out the lines of each job and sets them in both tables. The
