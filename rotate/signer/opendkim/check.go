@@ -2,9 +2,12 @@ package opendkim
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
 // Check says what is to be asked before the next switch: the reload command, the tables, the key directory,
@@ -23,7 +26,8 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		{What: reload, Ask: func(context.Context) error { return s.checkReload() }},
 		{What: "key_dir " + s.cfg.KeyDir, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.screenKeyDir(domains), len(domains)) }},
-		{What: "tables " + s.keyTable + " and " + s.signTable, Ask: func(context.Context) error { return s.screenTables() }},
+		{What: "tables " + s.keyTable + " and " + s.signTable, Ask: func(context.Context) error { return s.screenTables() },
+			Found: s.noPattern},
 		{What: signs, Domains: domains, Ask: func(ctx context.Context) error {
 			if _, err := s.Active(ctx, domains); err != nil {
 				return err
@@ -34,6 +38,19 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		{What: "right to write key files", Rights: true, Disk: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }},
 	}
+}
+
+// noPattern says which lines of the KeyTable would keep OpenDKIM from starting if opendkim.conf has that table as a
+// refile, which it reads as patterns; "" for none. dkimbot does not see which of both it is.
+func (s *Signer) noPattern() string {
+	data, _ := keyfiles.ReadTable(s.keyTable) // Ask says what is wrong with it
+	for l := range flatfile.Numbered(data, true) {
+		if err := checkPattern(l.Key); err != nil {
+			return fmt.Sprintf("warning: line %d of %s: %v. Where opendkim.conf has KeyTable refile:, OpenDKIM does not "+
+				"start with that line: write KeyTable file: there, or correct the line", l.Number, s.keyTable, err)
+		}
+	}
+	return ""
 }
 
 // mayWriteTables foresees that the tables can't be replaced, or the lock and the marker beside them not be made.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -245,4 +246,38 @@ func FuzzPattern(f *testing.F) {
 			t.Errorf("%q is let through and means nothing", p)
 		}
 	})
+}
+
+// TestKeyTableAsRefile: a line of others that is no pattern keeps OpenDKIM from starting where opendkim.conf has the
+// KeyTable as a refile, which dkimbot can't see. The check names the line; as a plain file it does no harm.
+func TestKeyTableAsRefile(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	s := newSigner(t, d, nil)
+	activate(t, s, signertest.At("a.example", "s1", signertest.Keys(t, 1)[0]))
+	plain, keys := read(t, d.Conf), read(t, d.KeyTable)
+	for _, line := range []string{"x[ b.example:s:/f", "x( b.example:s:/f", strings.Repeat("x", 5000) + " b.example:s:/f",
+		"x b.example:s:/f", " x[ b.example:s:/f", "s1._domainkey.b.example b.example:s1:/f"} {
+		write(t, d.KeyTable, keys+line+"\n")
+		loaded := map[string]bool{}
+		for _, kind := range []string{"file:", "refile:"} {
+			write(t, d.Conf, strings.Replace(plain, "file:"+d.KeyTable, kind+d.KeyTable, 1))
+			loaded[kind] = loads(d)
+		}
+		said := ""
+		for _, q := range s.Check([]preflight.Subject{{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}}) {
+			if strings.HasPrefix(q.What, "tables ") {
+				if err := q.Ask(t.Context()); err != nil {
+					t.Errorf("%.20s: %v", line, err)
+				}
+				said = q.Found()
+			}
+		}
+		if !loaded["file:"] || loaded["refile:"] != (said == "") {
+			t.Errorf("OpenDKIM loads the line %.20q: %v; the check says %q", line, loaded, said)
+		}
+		named := strings.HasPrefix(said, "warning: line 4 of "+d.KeyTable) && strings.Contains(said, "write KeyTable file:")
+		if said != "" && !named {
+			t.Errorf("%.20q: the check says %q", line, said)
+		}
+	}
 }

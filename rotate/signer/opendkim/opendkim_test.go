@@ -381,7 +381,10 @@ func TestUnixSocket(t *testing.T) {
 // names leaves that mail signed.
 func TestSubdomains(t *testing.T) {
 	k := signertest.Keys(t, 3)
-	for way, subSigns := range map[string]string{"another selector": "a.example sub", "a domain of its own": "sub.a.example s1"} {
+	for way, subSigns := range map[string]string{
+		"another selector":    "a.example sub",
+		"a domain of its own": "sub.a.example s1",
+	} {
 		t.Run(way, func(t *testing.T) {
 			d := signertest.StartOpenDKIM(t)
 			manual, own := filepath.Join(d.KeyDir, "manual.private"), filepath.Join(d.KeyDir, "own.private")

@@ -160,9 +160,9 @@ func (b *batch) holds(path string, j *job) bool {
 
 // ownWay is what to do with a line of others that signs with a key of ours. It may be the only one that signs mail of
 // subdomains, which must not become unsigned by it (I1).
-const ownWay = "give that line an entry of another selector with a key of its own, whose record is in DNS before; or take " +
-	"it out: mail that no other line signs, such as that of subdomains, leaves unsigned then, so list those as domains of " +
-	"their own first and wait until 'status' shows them as ready"
+const ownWay = "give that line an entry of another selector with a key of its own, whose record is in DNS before; " +
+	"or take it out: mail that no other line signs, such as that of subdomains, leaves unsigned then, so list those " +
+	"as domains of their own first and wait until 'status' shows them as ready"
 
 // clash returns why j can't be carried out beside the foreign lines, and what to do about it. A foreign
 // SigningTable line that uses one of our names, or leads to one of our selectors
