@@ -245,7 +245,8 @@ func TestDriftAsked(t *testing.T) {
 			since := l.status(t, "example.test").Drift[0].Since
 			l.anHourPasses(t)
 			l.run(t, "rotate", "--due").want(t, 3)
-			if st := l.status(t, "example.test"); !st.Drift[0].Since.Equal(since) || st.Failures != 2 {
+			// The hour passes for the queue alone: by the state, the try comes early, and is not counted.
+			if st := l.status(t, "example.test"); !st.Drift[0].Since.Equal(since) || st.Failures != 1 {
 				t.Errorf("after the second try it is there since %s, %d failures; want since %s", st.Drift[0].Since,
 					st.Failures, since)
 			}
