@@ -94,10 +94,14 @@ func TestRenamedEverywhere(t *testing.T) {
 // to sign nevertheless (I2).
 func TestRenamedOffTheList(t *testing.T) {
 	c := rotate.Confirmed{Selector: "s1", KeyID: "1", At: then, Left: true, Signs: true}
-	got, _ := follow.Renamed(rotate.State{Signers: rotate.Confirmations{"mx1": c}}, rotate.Domain{Signers: []string{"mx2"},
-		Renamed: map[string]string{"mail": "mx1"}}, then)
+	left := finding.Finding{Code: codes.SignerLeftOver, Signer: "mx1"}
+	got, _ := follow.Renamed(rotate.State{Signers: rotate.Confirmations{"mx1": c}, Drift: []finding.Finding{left}},
+		rotate.Domain{Signers: []string{"mx2"}, Renamed: map[string]string{"mail": "mx1"}}, then)
 	if diff := cmp.Diff(rotate.Confirmations{"mail": c}, got.Signers); diff != "" {
 		t.Error(diff)
+	}
+	if left.Signer = "mail"; !slices.Equal(got.Drift, []finding.Finding{left}) {
+		t.Errorf("what is said of it: %+v", got.Drift)
 	}
 }
 

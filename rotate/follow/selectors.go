@@ -105,8 +105,7 @@ func signsOffTheList(back *rotate.State, f rotate.Former, active string, listed 
 	if left := f.Until.Add(-sel.Drain - rotate.Grace); !c.Signs && left.Before(now) {
 		c.At = left
 	}
-	had, known := back.Signers[f.Signer]
-	if !known || c.Signs && (!had.Signs || f.Selector == active) || !had.Signs && c.At.After(had.At) {
+	if had := back.Signers[f.Signer]; c.Signs && (!had.Signs || f.Selector == active) || c.At.After(had.At) {
 		back.Signers[f.Signer] = c
 	}
 }

@@ -251,9 +251,10 @@ func TestMayAppear(t *testing.T) {
 func TestMovedBackOffTheList(t *testing.T) {
 	now, left := then.Add(20*24*time.Hour), then.Add(5*24*time.Hour)
 	until := left.Add(7*24*time.Hour + rotate.Grace)
-	both := func(s1, s2 time.Time) rotate.Formers {
-		return rotate.Formers{{Selector: "s2", Signer: "mx9", Until: s2}, {Selector: "s1", Signer: "mx9", Until: s1}}
+	at := func(selector string, until time.Time) rotate.Former {
+		return rotate.Former{Selector: selector, Signer: "mx9", Until: until}
 	}
+	both := func(s1, s2 time.Time) rotate.Formers { return rotate.Formers{at("s2", s2), at("s1", s1)} }
 	for title, c := range map[string]struct {
 		former rotate.Formers
 		want   rotate.Confirmations
@@ -266,7 +267,16 @@ func TestMovedBackOffTheList(t *testing.T) {
 			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: now, Left: true, Signs: true}}},
 		"it has left both": {both(until, until.Add(-time.Hour)),
 			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: left, Left: true}}},
-		"it leaves the active one just now": {both(now.Add(8*24*time.Hour), until),
+		"it may sign with both, in another order": {rotate.Formers{at("s1", time.Time{}), at("s2", time.Time{})},
+			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: now, Left: true, Signs: true}}},
+		"it has left both, in another order": {rotate.Formers{at("s1", until), at("s2", until.Add(-time.Hour))},
+			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: left, Left: true}}},
+		"it has left both at once": {both(until, until),
+			rotate.Confirmations{"mx9": {Selector: "s2", KeyID: "2", At: left, Left: true}}},
+		"it leaves the active one just now, for the standby": {
+			rotate.Formers{at("s1", now.Add(9*24*time.Hour)), at("s2", time.Time{})},
+			rotate.Confirmations{"mx9": {Selector: "s2", KeyID: "2", At: now, Left: true, Signs: true}}},
+		"it leaves the active one just now": {both(now.Add(9*24*time.Hour), until),
 			rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: now, Left: true}}},
 		"it signed with a selector from before": {rotate.Formers{{Selector: "old", Signer: "mx9"}}, rotate.Confirmations{}},
 		"a listed one is switched back":         {rotate.Formers{{Selector: "s1", Signer: "mx1"}}, rotate.Confirmations{}},
@@ -345,10 +355,10 @@ func TestMisnamed(t *testing.T) {
 }
 
 // TestMovedBackAfterUse guards I2: mail that was signed at a new selector before the signers were sent back from it to
-// the other new one is waited for.
+// the other new one is waited for. A signer that was off the list then was not sent there.
 func TestMovedBackAfterUse(t *testing.T) {
 	st := moving()
-	st.Signers = rotate.Confirmations{"mx1": {Selector: "s1", KeyID: "1"}}
+	st.Signers = rotate.Confirmations{"mx1": {Selector: "s1", KeyID: "1"}, "mx9": {Selector: "s1", KeyID: "1", Left: true}}
 	st.Selectors["b"].LastUsedAt = then
 	back := follow.MovedBack(st, []string{"mx1"}, then.Add(time.Hour))
 	if diff := cmp.Diff(rotate.Formers{{Selector: "b", Signer: "mx1"}}, back.Former); diff != "" {
