@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func eximRow(t *testing.T, name, policy string) *matrixSigner {
 		section:  fmt.Sprintf("driver: exim, key_dir: %s, table: %s", e.KeyDir, e.Table),
 		mail:     e.Mail,
 		sabotage: "another lookup file is written than Exim reads",
-		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, "table: ", e.Table) },
+		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, e.KeyDir, "table: ", e.Table) },
 	}
 }
 
@@ -99,7 +100,7 @@ func rspamdMapsRow(t *testing.T) *matrixSigner {
 		mail:     rspamdMail(d),
 		arc:      true,
 		sabotage: "another map is written than rspamd reads",
-		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, "selector_map: ", selectors) },
+		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, d.KeyDir, "selector_map: ", selectors) },
 	}
 }
 
@@ -176,8 +177,10 @@ func rspamdMail(d *signertest.Rspamd) func(testing.TB, string) signertest.Answer
 	}
 }
 
-// elsewhere copies a file, and returns its setting in the configuration and that of the copy.
-func elsewhere(t testing.TB, key, path string) (old, ruined string) {
+// elsewhere copies a file, and returns its setting in the configuration and that of the copy. The note by which dkimbot
+// would refuse that is gone, as on a host whose keys are from an earlier build.
+func elsewhere(t testing.TB, keyDir, key, path string) (old, ruined string) {
+	must(t, os.Remove(filepath.Join(keyDir, ".dkimbot-tables")))
 	text, err := os.ReadFile(path)
 	must(t, err)
 	must(t, os.WriteFile(path+".other", text, 0o644))
