@@ -21,9 +21,9 @@ var classMutants = []struct {
 	{mutant{"a server that does not answer is taken to show what the others do", []string{"I2", "I5"}, 40, All,
 		looker(func(p *process) ports.Looker { return presuming{p} })}, silent, 1},
 	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
-		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 200},
+		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 680},
 
-	{mutant{"a signer that does not answer is taken to be well", []string{"I7"}, 4, All, wellAlways}, hardDays | bounds, 37},
+	{mutant{"a signer that does not answer is taken to be well", []string{"I7"}, 4, All, wellAlways}, hardDays | bounds, 6},
 
 	{mutant{"signers stay where somebody else's record stands", []string{"I7"}, 10, All,
 		looker(func(p *process) ports.Looker { return hesitant{p} })}, strangers | bounds, 1},
@@ -49,8 +49,8 @@ var classMutants = []struct {
 		looker(func(p *process) ports.Looker { return unmoved{p} })}, detours, 1},
 
 	// They show only where two domains publish at one name within the time that DNS lags.
-	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 210},
-	{mutant{"a name is granted to whoever claims it", []string{"I6", "I4"}, 3, All, grantsAll}, aliases, 210},
+	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 621},
+	{mutant{"a name is granted to whoever claims it", []string{"I6", "I4"}, 3, All, grantsAll}, aliases, 621},
 }
 
 // TestClassMutants: the oracles can fail there, too.
