@@ -33,7 +33,7 @@ func (r abreast) answer(ctx context.Context, s rotate.Step, signer *handover.Sig
 	return a
 }
 
-// beside begins the switches that come next while an earlier one goes on. One that can't be begun now has its turn.
+// beside begins the switches that come next while an earlier one lasts. One that can't be begun now has its turn.
 func (r abreast) beside(ctx context.Context) map[string]<-chan handover.Answer {
 	began, keys := map[string]<-chan handover.Answer{}, map[string]dkim.SigningKey{}
 	afterwards(r).othersRan(r.behind[0].Selector)

@@ -66,7 +66,7 @@ func overlap(a, b []string) bool {
 }
 
 // exchanged returns what is known of an exchange of all accounts for others. It is over as soon as one of the former
-// ones is listed, and a drain after it where none is configured any more: nobody can list those, as after a renaming.
+// ones is listed, and a drain after it where none is configured any more: those can't be listed, as after a renaming.
 func exchanged(st rotate.State, want rotate.Domain, now time.Time) *finding.Exchange {
 	accounts, e := want.Accounts(), st.Exchanged
 	switch {

@@ -53,9 +53,12 @@ func anyGood(st rotate.State) bool {
 	return false
 }
 
-// harmless reports whether a step leaves every good key where it is: it begins no rotation, makes no key and
-// destroys none.
+// harmless reports whether a step leaves every good key where it is: it begins no rotation, makes no key and destroys
+// none; or it has a fresh key take the place of a compromised one, which may be the only key that signers can be given.
 func harmless(st rotate.State, s rotate.Step) bool {
+	if st.Leaked(s.Selector) && s.Kind != rotate.Destroy {
+		return true
+	}
 	switch s.Kind {
 	case rotate.Generate, rotate.StoreKey, rotate.Destroy:
 		return false
