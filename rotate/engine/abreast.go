@@ -18,8 +18,7 @@ type abreast struct{ *run }
 // answer switches a signer, and returns what became of it. Of one that was switched beside another that is known.
 func (r abreast) answer(ctx context.Context, s rotate.Step, signer *handover.Signer,
 	key dkim.SigningKey) handover.Answer {
-	if a, over := r.over[s.Signer]; over {
-		delete(r.over, s.Signer)
+	if a, over := r.over.Take(s.Signer); over {
 		return a
 	}
 	if len(r.behind) == 0 {

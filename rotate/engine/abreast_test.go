@@ -75,17 +75,8 @@ func TestHangingDelaysNoOther(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, d, heal := hanging(t, c.hang, all...)
-				for _, name := range c.silent {
-					w.hosts[name].silent = true
-				}
 				began := time.Now()
-				time.AfterFunc(time.Second/2, func() { // they answer by the time that they are asked again
-					w.mu.Lock()
-					defer w.mu.Unlock()
-					for _, name := range c.silent {
-						w.hosts[name].silent = false
-					}
-				})
+				w.answerLater(c.silent, time.Second/2) // by the time that they are asked again
 				var all sync.WaitGroup
 				all.Go(func() {
 					time.Sleep(hangFor / 2)

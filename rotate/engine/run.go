@@ -270,9 +270,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			continue
 		}
 		if interrupted(ctx, err) {
-			if errs = errors.Join(errs, err); len(r.over) == 0 {
-				return errs
-			}
+			errs = errors.Join(errs, err) // what is over is noted still
 			continue
 		}
 		if (divided{r}).suffices(ctx, s) {

@@ -135,6 +135,13 @@ func (o Over) Of(s rotate.Step) bool {
 	return over && s.Kind == rotate.Activate
 }
 
+// Take returns the answer of a signer, once: a later switch of the same signer is carried out.
+func (o Over) Take(signer string) (a Answer, over bool) {
+	a, over = o[signer]
+	delete(o, signer)
+	return a, over
+}
+
 // First orders steps: what is over is noted before any other effect.
 func (o Over) First(a, b rotate.Step) int {
 	switch {

@@ -138,23 +138,42 @@ func TestBehind(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", title, got, c.want)
 		}
-		if title == "a flight" && handover.Behind(j, revoke, c.rest, nil) != nil {
-			t.Error("a switch is begun beside a revocation")
+		for _, kind := range []rotate.Kind{rotate.Verify, rotate.Revoke} {
+			if other := step(kind, "s2", ""); handover.Behind(j, other, c.rest, c.failed) != nil {
+				t.Errorf("%s: a switch is begun beside %s", title, other.Words())
+			}
 		}
 	}
 }
 
-// TestOverComesFirst: what is over and yet to be noted comes before all else, which stays in its order.
+// TestOverComesFirst: what is over and yet to be noted comes before all else; each kind stays in its order.
 func TestOverComesFirst(t *testing.T) {
-	over := handover.Over{"mx2": {}}
+	over := handover.Over{"mx2": {}, "mx3": {}}
 	steps := []rotate.Step{{Kind: rotate.Publish, Signer: "mx2"}, {Kind: rotate.Activate, Signer: "mx1"},
-		{Kind: rotate.Activate, Signer: "mx2"}, {Kind: rotate.Revoke}}
+		{Kind: rotate.Activate, Signer: "mx3"}, {Kind: rotate.Activate, Signer: "mx2"}, {Kind: rotate.Revoke}}
 	slices.SortStableFunc(steps, over.First)
 	var got []string
 	for _, s := range steps {
 		got = append(got, s.Words())
 	}
-	if want := []string{"activate mx2", "publish mx2", "activate mx1", "revoke"}; !slices.Equal(got, want) {
+	want := []string{"activate mx3", "activate mx2", "publish mx2", "activate mx1", "revoke"}
+	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestOverIsTakenOnce: the answer of a switch that is over counts for that switch, and not for a later one of the same
+// signer, which would be taken to be done.
+func TestOverIsTakenOnce(t *testing.T) {
+	failed := errors.New("refused")
+	over := handover.Over{"mx2": {Failed: failed}, "mx3": {}}
+	if a, known := over.Take("mx2"); !known || !errors.Is(a.Failed, failed) {
+		t.Errorf("mx2: %+v, %v", a, known)
+	}
+	if _, known := over.Take("mx2"); known || over.Of(rotate.Step{Kind: rotate.Activate, Signer: "mx2"}) {
+		t.Error("the answer of mx2 is taken twice")
+	}
+	if !over.Of(rotate.Step{Kind: rotate.Activate, Signer: "mx3"}) {
+		t.Error("the answer of mx3 is lost")
 	}
 }
