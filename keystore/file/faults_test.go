@@ -16,7 +16,7 @@ func TestExplain(t *testing.T) {
 		&os.LinkError{Op: "link", Old: "a", New: "b", Err: syscall.EOPNOTSUPP},
 		&fs.PathError{Op: "open", Path: "a", Err: syscall.EACCES},
 		&fs.PathError{Op: "read", Path: "a", Err: syscall.EIO},
-		errors.New("nobody knows"),
+		errors.New("it is not known"),
 	} {
 		faulttest.Shown(t, explain("store private key s1._domainkey.example.com", "/var/lib/dkimbot/keys", err))
 	}

@@ -114,7 +114,7 @@ func allForeign(err error) bool {
 // LeaveOut says how a domain gets on without a DNS account that fails while the zone is moved to it.
 func LeaveOut(account string) string {
 	return "where the zone is not delegated to the servers of " + account + " yet, take it out of the domain's providers " +
-		"until it works: nobody asks it"
+		"until it works: resolvers do not ask it"
 }
 
 // Of returns one preflight.Checker for all DNS accounts of a domain. known has the accounts by name; one that can't be

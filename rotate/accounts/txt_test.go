@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/accounts"
 )
 
-// TestExpected: where nobody is asked what stands at a name, a write may replace what dkimbot has published there,
+// TestExpected: where it is not asked what stands at a name, a write may replace what dkimbot has published there,
 // and nothing that is yet to be published (I6).
 func TestExpected(t *testing.T) {
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)

@@ -138,7 +138,7 @@ func TestTwoAccounts(t *testing.T) {
 }
 
 // TestFailingAccountIsLeftOut: a DNS account to which the zone is being moved never takes a record, and keeps signers on
-// the key that should be left. The errors name the way that harms nobody, and it leads out.
+// the key that should be left. The errors name the way that does no harm, and it leads out.
 func TestFailingAccountIsLeftOut(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)

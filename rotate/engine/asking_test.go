@@ -20,7 +20,7 @@ func TestReportWhileAsked(t *testing.T) {
 	const answers = 4 * time.Minute
 	for title, c := range map[string]struct {
 		takes  time.Duration // until the answer, which is yes
-		deaf   bool          // and not given up when nobody needs it
+		deaf   bool          // and not given up when it is no longer needed
 		asked  time.Duration // how long the question lasts
 		report bool
 	}{
@@ -83,7 +83,7 @@ func TestReportWhileAsked(t *testing.T) {
 	}
 }
 
-// TestAskedAndBegun: when the answer has come, the domain is taken from nobody who has begun the switch (I8).
+// TestAskedAndBegun: when the answer has come, the domain is not taken from a process that has begun the switch (I8).
 func TestAskedAndBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, d := readyToRotate(t)

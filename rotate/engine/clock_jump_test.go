@@ -57,7 +57,7 @@ func TestClockSetForward(t *testing.T) {
 	if again := engine().Advance(context.Background(), d); again.State.Revision != res.State.Revision {
 		t.Error("it was taken into account twice")
 	}
-	clock.boot = "two" // nobody can tell any more
+	clock.boot = "two" // it can't be known any more
 	w.pass(6 * day)
 	if res := engine().Advance(context.Background(), d); res.Err != nil || res.State.Phase != rotate.Ready {
 		t.Fatalf("%v; phase %s when the drain has passed", res.Err, res.State.Phase)

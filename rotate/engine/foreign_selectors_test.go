@@ -129,7 +129,7 @@ func TestLeftOverWhenItsKeyIsReplaced(t *testing.T) {
 	}
 }
 
-// TestFormerUnseen: a plan does not say that a record may go now when nobody knows
+// TestFormerUnseen: a plan does not say that a record may go now when it is not known
 // whether a signer that used it came back to it.
 func TestFormerUnseen(t *testing.T) {
 	w, d := movedOver(t, "mx1", "mx2")
@@ -167,7 +167,7 @@ func TestFormerSilent(t *testing.T) {
 	w.engine().Settle(context.Background(), d, engine.Patience{Most: time.Hour}, nil)
 	w.pass(20 * day)
 	if until, known := w.state(d.Name).Leftovers()["mail"]; !known || !until.IsZero() {
-		t.Errorf("it is said to go after %s, and nobody knows what mx2 signs with", until)
+		t.Errorf("it is said to go after %s, and it is not known what mx2 signs with", until)
 	}
 	answers := false
 	w.trouble = func(op string) trouble {

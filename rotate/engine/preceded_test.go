@@ -150,7 +150,7 @@ func TestOtherSelectorsInstead(t *testing.T) {
 	}
 }
 
-// TestLostStateVanishedRecord: when the state is lost, nobody knows when the key at the
+// TestLostStateVanishedRecord: when the state is lost, it is not known when the key at the
 // selector that does not sign was replaced, nor for how long its record has been missing: it
 // settles from its publication on, and signers continue with what they use (I2, I12).
 func TestLostStateVanishedRecord(t *testing.T) {

@@ -206,7 +206,7 @@ func TestWayBackRefused(t *testing.T) {
 			w.spoil("s1", "")
 			return w.order(after, rotate.Rollback{}).Err
 		}, codes.RecordGone},
-		"the policy names the old ones, and nobody has said that it is given up": {4, func(w *world, before, _ wish) error {
+		"the policy names the old ones, and it is not said that it is given up": {4, func(w *world, before, _ wish) error {
 			return w.engine().Advance(context.Background(), before).Err
 		}, codes.SelectorsChanged},
 	} {
@@ -248,7 +248,7 @@ func TestMoveApproved(t *testing.T) {
 	w.checkReady(d, "a")
 }
 
-// TestUnseenKeysKept: where DNS may not be asked, nobody knows whether the old records are gone: their private keys
+// TestUnseenKeysKept: where DNS may not be asked, it is not known whether the old records are gone: their private keys
 // are kept, and it is said how they are destroyed (I5).
 func TestUnseenKeysKept(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")

@@ -71,7 +71,7 @@ func TestAccountExchanged(t *testing.T) {
 	}
 }
 
-// TestAccountExchangedWhileDraining: the key that is drained is not replaced where nobody may see the fresh one.
+// TestAccountExchangedWhileDraining: the key that is drained is not replaced where the fresh one may not be visible.
 func TestAccountExchangedWhileDraining(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)

@@ -95,7 +95,7 @@ func TestUnaskedIsSaid(t *testing.T) {
 	}
 }
 
-// TestUnreadKeyIsNotTested: a record whose private key can't be read does not count as seen: nobody knows that what
+// TestUnreadKeyIsNotTested: a record whose private key can't be read does not count as seen: it is not known that what
 // is signed with it verifies (I2). Where signers fetch the key themselves, a key that was never tested is no better.
 func TestUnreadKeyIsNotTested(t *testing.T) {
 	for _, alone := range []bool{false, true} {

@@ -271,7 +271,7 @@ func (w *world) reported(st rotate.State) {
 		for _, r := range sel.Retired {
 			back := (st.Phase == rotate.Replacing || st.Phase == rotate.Switching) && name != st.Active // to where a revoked one stood
 			w.fleeing = w.fleeing || r.Leaked && (st.Phase == rotate.Bootstrapping || back)
-			w.leaked[r.KeyID] = w.leaked[r.KeyID] || r.Dropped // nobody signs with it, and nobody will
+			w.leaked[r.KeyID] = w.leaked[r.KeyID] || r.Dropped // no signer uses it, and none will
 		}
 		for _, k := range []*rotate.Key{sel.Key, sel.Next} {
 			if k != nil && !k.Leaked.IsZero() {

@@ -26,7 +26,7 @@ func (e *Exchange) Copy() *Exchange {
 func (e Exchange) Says(domain, to string) string {
 	from := strings.Join(e.From, " and ")
 	return fmt.Sprintf("dkimbot published the records of %s at %s until now; %s is no longer listed, and %s is: "+
-		"while %s is delegated to the servers of %s, nobody sees what is changed at %s", domain, from, from, to, domain, from, to)
+		"while %s is delegated to the servers of %s, changes at %s are not visible in DNS", domain, from, from, to, domain, from, to)
 }
 
 // Hint says what a person does about it.

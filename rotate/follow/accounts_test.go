@@ -20,7 +20,7 @@ func TestAccountsSaid(t *testing.T) {
 		"the DNS account %s is no longer listed: what it holds is yours to remove, and is " +
 			"not changed any more"
 	const swapped = "dkimbot published the records of example.com at old until now; old is no longer listed, and new is: " +
-		"while example.com is delegated to the servers of old, nobody sees what is changed at new"
+		"while example.com is delegated to the servers of old, changes at new are not visible in DNS"
 	for name, c := range map[string]struct {
 		phase     rotate.Phase
 		had, also []string

@@ -150,7 +150,7 @@ func Unused(st rotate.State, selector string) bool {
 // days behind.
 const slowestShown = 7 * 24 * time.Hour
 
-// MayAppear returns until when the record of a key may still come to DNS: it was published, and nobody has seen it
+// MayAppear returns until when the record of a key may still come to DNS: it was published, and not seen
 // since; zero where that can't be, or where the key was revoked.
 func MayAppear(key *rotate.Key) time.Time {
 	if key == nil || !key.MayBePublic() || !key.VerifiedAt.IsZero() || !key.RevokedAt.IsZero() {
@@ -166,7 +166,7 @@ func AppearReason(s string) rotate.Reason {
 }
 
 // Misnamed refuses to begin a move at other selectors than it was ordered for: at those from which the domain is just
-// moving away, whose keys signers use, or at others that nobody has ordered it to.
+// moving away, whose keys signers use, or at others to which it was not ordered.
 func Misnamed(want rotate.Domain, have rotate.State) error {
 	named, to := want.Policy.Selectors[:], SelectorPair(have)
 	left := func(s string) bool { return slices.Contains(have.Origin.Pair[:], s) }

@@ -222,14 +222,14 @@ func TestUnused(t *testing.T) {
 	}
 }
 
-// TestMayAppear: the record of a key that was published, and that nobody has seen since, may come to DNS for a week.
+// TestMayAppear: the record of a key that was published, and not seen since, may come to DNS for a week.
 func TestMayAppear(t *testing.T) {
 	for title, c := range map[string]struct {
 		change func(*rotate.Key)
 		until  time.Time
 	}{
 		"it was seen":                       {func(*rotate.Key) {}, time.Time{}},
-		"nobody has seen it":                {func(k *rotate.Key) { k.VerifiedAt = time.Time{} }, then.Add(7 * 24 * time.Hour)},
+		"it was never seen":                 {func(k *rotate.Key) { k.VerifiedAt = time.Time{} }, then.Add(7 * 24 * time.Hour)},
 		"it was revoked":                    {func(k *rotate.Key) { k.VerifiedAt, k.RevokedAt = time.Time{}, then }, time.Time{}},
 		"its publication has not begun yet": {func(k *rotate.Key) { *k = rotate.Key{ID: k.ID, StoredAt: then} }, time.Time{}},
 	} {
@@ -298,7 +298,7 @@ func TestMovedBackOffTheList(t *testing.T) {
 	}
 }
 
-// TestMovedBackUnseen: a record that nobody has seen when a move is given up may have been published until then (I7).
+// TestMovedBackUnseen: a record that was not seen when a move is given up may have been published until then (I7).
 func TestMovedBackUnseen(t *testing.T) {
 	now := then.Add(time.Hour)
 	for title, c := range map[string]struct {
@@ -334,14 +334,14 @@ func TestMisnamed(t *testing.T) {
 		named string // what the hint has put back into the policy; "" where nothing is refused
 		on    bool   // whether the hint leads on to what is named
 	}{
-		"one of them":          {begun, [2]string{"a", "s2"}, "'selectors: [a, b]'", false},
-		"those of the order":   {begun, [2]string{"a", "b"}, "", false},
-		"others":               {begun, [2]string{"c", "d"}, "'selectors: [a, b]'", true},
-		"one other":            {begun, [2]string{"a", "d"}, "'selectors: [a, b]'", true},
-		"nobody knows which":   {unnamed, [2]string{"c", "d"}, "", false},
-		"one, as far as known": {unnamed, [2]string{"a", "s2"}, "the new selectors", false},
-		"keys are made by now": {started, [2]string{"a", "s2"}, "", false},
-		"no way leads back":    {stays, [2]string{"a", "s2"}, "", false},
+		"one of them":           {begun, [2]string{"a", "s2"}, "'selectors: [a, b]'", false},
+		"those of the order":    {begun, [2]string{"a", "b"}, "", false},
+		"others":                {begun, [2]string{"c", "d"}, "'selectors: [a, b]'", true},
+		"one other":             {begun, [2]string{"a", "d"}, "'selectors: [a, b]'", true},
+		"it is not known which": {unnamed, [2]string{"c", "d"}, "", false},
+		"one, as far as known":  {unnamed, [2]string{"a", "s2"}, "the new selectors", false},
+		"keys are made by now":  {started, [2]string{"a", "s2"}, "", false},
+		"no way leads back":     {stays, [2]string{"a", "s2"}, "", false},
 	} {
 		err := follow.Misnamed(rotate.Domain{Name: "example.com", Policy: rotate.Policy{Selectors: c.pair}}, c.st)
 		if refused := c.named != ""; refused != (fault.CodeOf(err) == codes.SelectorsChanged) || refused != (err != nil) {

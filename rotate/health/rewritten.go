@@ -67,7 +67,7 @@ func (j *Judge) InTestMode(s string) bool {
 }
 
 // Barred reports whether no signer may flee to a selector, because a record that is not dkimbot's stands there. One in
-// test mode bars nobody whose mail counts as unsigned anyway, or fails: to go makes nothing worse. Nor does one that
+// test mode bars no signer whose mail counts as unsigned anyway, or fails: to go makes nothing worse. Nor does one that
 // only some servers show, where the key that signers leave was revoked, or is to be at once, or these don't show it.
 func Barred(j *Judge, to string) bool {
 	from := j.Want.Policy.Other(to)

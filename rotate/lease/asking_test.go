@@ -30,7 +30,7 @@ func (bubble) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // TestAsking: while its owner asks, a lease passes to a report of a compromised key, and to nothing else; before and
-// after, it passes to nobody, also where the question ends in a panic (I8).
+// after, it passes to no other process, also where the question ends in a panic (I8).
 func TestAsking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := statetest.NewMemory()

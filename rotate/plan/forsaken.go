@@ -49,7 +49,7 @@ func leaveForeign(p *planner) verdict {
 // Forsakes returns the selector that a signer leaves by a step because of somebody else's record there, "" where it
 // leaves none for that. It goes by the state: the configuration may name other selectors by now.
 func Forsakes(st rotate.State, seen rotate.SignerSeen, s rotate.Step) string {
-	// back from the target, and nobody has sent it
+	// back from the target, without having been sent there
 	back := st.Phase == rotate.Switching && !slices.Contains(st.Held, s.Signer) &&
 		seen.Err == nil && seen.Ours(st).Selector == st.Target
 	switch {

@@ -76,7 +76,7 @@ func TestSwitchHeals(t *testing.T) {
 		{"the key is lost and the record", is{lost, rebuilt, vanished, asked},
 			"verify s2, activate s2/mx2, publish s1, verify s1, activate s2/mx1", ""},
 		{"the key is lost, due at this moment", is{lost, rebuilt, now}, all, ""},
-		{"the key is lost, and nobody knows when it is due", is{lost, rebuilt, broken}, all, ""},
+		{"the key is lost, and it is not known when it is due", is{lost, rebuilt, broken}, all, ""},
 		{"a deleted secret, asked, and other selectors are named", is{unread, asked, others}, none, codes.SelectorsChanged},
 		{"both keys are lost", is{lost, lostToo, rebuilt, asked}, none, codes.KeyMissing},
 		{"the standby is foreign", is{lost, otherToo, rebuilt, asked}, none, codes.KeyMissing},

@@ -121,7 +121,7 @@ func ChangeWords(action codes.Action, selector string) string {
 }
 
 // opening moves what comes next to the time at which it may begin, and says why. What a person asked for is
-// not moved: it is refused when its time has come, so that nobody is surprised by the delay.
+// not moved: it is refused when its time has come, so that the delay surprises no one.
 func (d *draft) opening(n rotate.Next) *rotate.Next {
 	if d.req.Asked {
 		return &n

@@ -95,7 +95,7 @@ func TestWhySheltered(t *testing.T) {
 
 // TestBroughtBackInTime: a signer that signs with nothing while others use the key is given it at once, one whose mail
 // fails when resolvers know the record, and one whose mail verifies as it is when no receiver keeps another key. Of one
-// that does not answer nobody knows that its mail can only gain (I1, I2).
+// that does not answer it is not known that its mail can only gain (I1, I2).
 func TestBroughtBackInTime(t *testing.T) {
 	known := plantest.Now.Add(plantest.Negative - time.Minute)
 	for name, c := range map[string]struct {
@@ -123,7 +123,7 @@ func TestBroughtBackInTime(t *testing.T) {
 			s.Have.Selectors["s2"].Key.Leaked = s.Now.Add(-time.Minute)
 			s.Seen.Selectors["s2"] = rotate.SelectorSeen{SightErr: errors.New("no answer in time")}
 		}, known},
-		"nobody knows": {func(s *scene) {
+		"it is not known": {func(s *scene) {
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: errors.New("no route to host")}
 			s.Unsure("mx2")
 		}, known},

@@ -87,7 +87,7 @@ func roleOf(of rotate.State, selector string) finding.Role {
 }
 
 // ClaimName asks for the place in DNS at which the record of a name is about to stand, before anything is written
-// there. names may be nil: then nobody is asked.
+// there. names may be nil: then nothing is asked.
 func ClaimName(ctx context.Context, names Names, owner string, name dkim.Name) error {
 	if names == nil || owner == "" {
 		return nil

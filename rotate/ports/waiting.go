@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// An effect that has begun is finished, also when nobody waits any more. What only waits beside it need not be: for the
-// report of another machine that was asked for something.
+// An effect that has begun is finished, also when its caller no longer waits. What only waits beside it need not be:
+// for the report of another machine that was asked for something.
 
 type patienceKey struct{}
 
@@ -21,7 +21,7 @@ func Patient(ctx, patience context.Context) context.Context {
 	return context.WithValue(ctx, patienceKey{}, patience)
 }
 
-// Waiting returns a context for what an effect only waits for: it ends with ctx, or when nobody waits any more.
+// Waiting returns a context for what an effect only waits for: it ends with ctx, or when its caller no longer waits.
 func Waiting(ctx context.Context) (context.Context, context.CancelFunc) {
 	patience, ok := ctx.Value(patienceKey{}).(context.Context)
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -20,7 +20,7 @@ import (
 // use is how a domain signs before dkimbot manages it.
 type use struct {
 	selectors []string      // what its signers sign with, by turns
-	spare     string        // a key is public here, too, that nobody signs with; "" for none
+	spare     string        // a key is public here, too, that no signer uses; "" for none
 	adopted   bool          // the keys are to be adopted; otherwise the domain is moved over
 	partly    bool          // its last signer does not sign yet
 	testing   bool          // the records say t=y

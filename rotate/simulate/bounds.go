@@ -71,7 +71,7 @@ func (p *process) checkRepaired(d *domain, st rotate.State, selector string) {
 		"and the run did not publish it again", p.name, name)
 }
 
-// checkRevoked: a compromised key that nobody signs with, or that is to be revoked whoever
+// checkRevoked: a compromised key that no signer uses, or that is to be revoked whoever
 // does, is revoked in the first run in which DNS could be asked where.
 func (p *process) checkRevoked(d *domain, st rotate.State, selector string) {
 	name := nameOf(d.name, selector)
@@ -150,7 +150,7 @@ func (p *process) shadowed(st rotate.State, name dkim.Name) bool {
 // lame reports whether a signer signs with nothing, or with a key that no server which answers shows.
 func (p *process) lame(ref dkim.Ref) bool {
 	sight, looked := p.turn.sight(ref.Name)
-	known := ref.KeyID != "" // of a host that is gone nobody may know with which key it signed until then
+	known := ref.KeyID != "" // of a host that is gone it may not be known with which key it signed until then
 	return ref.Selector == "" || known && looked && (sight.Complete || sight.Silent) &&
 		!slices.ContainsFunc(sight.Values, func(v string) bool { return p.keys.of(v) == ref.KeyID })
 }

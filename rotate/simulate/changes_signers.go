@@ -90,7 +90,7 @@ func (w *world) addSigner(d *domain, h *host) {
 // removeSigner has no more mail sent through a host, and some time later takes it out of the list.
 func (w *world) removeSigner(d *domain, h *host) {
 	if h.idle[d.name] || h.strays[d.name] {
-		return // nobody can know of one that strays and leaves unseen
+		return // dkimbot can't know of one that strays and leaves unseen
 	}
 	if w.plays(leavers) {
 		w.linger(d, h)

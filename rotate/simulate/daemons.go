@@ -6,7 +6,7 @@ package simulate
 func (h *host) relapse() {
 	w := h.world
 	if len(h.strays) > 0 || len(h.backups) == 0 {
-		return // nobody can know of a signer that strays and is brought back unseen
+		return // dkimbot can't know of a signer that strays and is brought back unseen
 	}
 	old := h.backups[w.faults.IntN(len(h.backups))]
 	w.log("", "the daemon on %s is restarted on old tables", h.name)

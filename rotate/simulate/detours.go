@@ -12,7 +12,7 @@ import (
 
 // Somebody puts a CNAME in the place of a selector's record for a while: it leads to the name of the domain's other
 // selector, or nowhere. DNS takes no record beside it. Mail that is signed with the selector fails meanwhile, which
-// nobody can help; no signer may come to it, and the other selector's record must stay as it is (I2, I3).
+// can't be avoided; no signer may come to it, and the other selector's record must stay as it is (I2, I3).
 
 // detour is where a change leads a name.
 type detour struct {

@@ -143,7 +143,7 @@
 //
 //   - The private key of a compromised key is destroyed without a look at DNS, and its record may
 //     go while every signer signs with it if that was ordered, or when they stray so that
-//     nobody can know.
+//     it can't be known.
 //
 //   - The keystore loses the private key of a standby only, never both, and while no
 //     effect is under way that may yet come late. To destroy what it has lost does nothing,
@@ -178,7 +178,7 @@
 //
 //   - On a signer that was taken out and comes back from a backup, a person takes away what that brought, within weeks.
 //
-//   - What a process has seen of other people's records, and was killed before it could write it, nobody knows.
+//   - What a process has seen of other people's records, and was killed before it could write it, is lost.
 //
 //   - Whoever brings the right keystore back destroys there what dkimbot destroyed, or missed, in another one.
 //

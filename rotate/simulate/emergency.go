@@ -16,7 +16,7 @@ type leak struct {
 	at   time.Time
 	now  bool // it is to be revoked even while every signer signs with it
 	used bool // it was the one that signs: signers have to leave it
-	over bool // nobody can see or use it any more
+	over bool // it can't be seen or used any more
 
 	unused bool // it was not reported, but given up with one that was, before a signer used it
 }
@@ -158,7 +158,7 @@ func (w *world) forgone(m message, r *receiver) bool {
 
 // checkRevoke holds a revocation to its order (I2): the key was reported as
 // compromised, and mail can be signed with another one; or the domain is to be cleared
-// away, and nobody needs the key.
+// away, and no signer needs the key.
 func (p *process) checkRevoke(n *zoneName, last change, by *turn) {
 	w := p.world
 	for _, v := range last.values {
@@ -170,7 +170,7 @@ func (p *process) checkRevoke(n *zoneName, last change, by *turn) {
 			w.checkReplace(n, id, by, p.began)
 		case l == nil && !w.everUsed(id) && slices.ContainsFunc(last.values, w.givenUp): // a fresh one that stood beside it
 		case l == nil:
-			w.violate("I2", n.name.Domain, "%s is revoked at %s, and nobody said that it was compromised",
+			w.violate("I2", n.name.Domain, "%s is revoked at %s, and was not reported as compromised",
 				w.keys.label(id), n.name)
 		default:
 			w.checkEnded(l)
@@ -195,7 +195,7 @@ func (w *world) givenUp(value string) bool {
 }
 
 // checkEnded checks, when the record of a compromised key goes, that some signer has left
-// the key: otherwise no mail verifies any more (I2). Of one that strays nobody can know.
+// the key: otherwise no mail verifies any more (I2). Of one that strays that can't be known.
 func (w *world) checkEnded(l *leak) {
 	if l.now || !w.used(l.ref) {
 		return

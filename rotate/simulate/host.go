@@ -195,7 +195,7 @@ func (h *host) forget(ref dkim.Ref) {
 }
 
 // restart makes the daemon read its table afresh. One that was restarted on old tables reads
-// those again: nobody can know of a signer that strays and is brought back unseen.
+// those again: dkimbot can't know of a signer that strays and is brought back unseen.
 func (h *host) restart() {
 	for _, d := range h.world.domains {
 		if h.strays[d.name] {
@@ -224,7 +224,7 @@ func (h *host) backUp() {
 func (h *host) restore() {
 	w := h.world
 	if len(h.strays) > 0 {
-		return // nobody can know of a signer that strays and is brought back unseen
+		return // dkimbot can't know of a signer that strays and is brought back unseen
 	}
 	for _, d := range w.domains {
 		h.lastWords(d.name)

@@ -44,7 +44,7 @@ func (w *world) rightKeystore() {
 		if right := v.rightSlot(name); s.put > 0 && len(s.versions) > len(right.versions) {
 			right.versions = append(right.versions, s.versions[len(right.versions):]...)
 		} else if s.put > 0 {
-			w.domain(name.Domain).rolledBack = true // two histories of one key: nobody can say what is right
+			w.domain(name.Domain).rolledBack = true // two histories of one key: it can't be said which is right
 		}
 	}
 	v.slots, v.right, v.swapped = v.right, nil, w.now

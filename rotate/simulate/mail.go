@@ -92,13 +92,13 @@ func (w *world) verify(m message, r *receiver) {
 		m.host, m.ref.Selector, w.keys.label(m.ref.KeyID), stamp(m.at), r.name, w.labels(values))
 }
 
-// span is the time since a host came to sign with a key, of which nobody could know when the key was replaced.
+// span is the time since a host came to sign with a key, of which dkimbot could not know when the key was replaced.
 type span struct {
 	host string
 	from time.Time
 }
 
-// unknown reports whether a message was signed while nobody could know that its host uses the key.
+// unknown reports whether a message was signed while dkimbot could not know that its host uses the key.
 func (w *world) unknown(m message) bool {
 	return slices.ContainsFunc(w.unknowable[m.ref], func(s span) bool { return s.host == m.host && !m.at.Before(s.from) })
 }

@@ -104,7 +104,7 @@ var moverMutants = []mutant{
 		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: unknowing} })},
 	{"mail in flight is forgotten where a former record vanishes", []string{"I7"}, 20, All,
 		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: owingNothing} })},
-	{"nobody says that a former record may go", []string{"I7"}, 20, All,
+	{"it is not said that a former record may go", []string{"I7"}, 20, All,
 		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: neverLeft} })},
 	{"a former selector's mail is not waited for", []string{"I2"}, 20, All,
 		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: mayGoNow} })},

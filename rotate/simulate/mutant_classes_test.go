@@ -49,7 +49,7 @@ var classMutants = []struct {
 		looker(func(p *process) ports.Looker { return unmoved{p} })}, detours, 1},
 
 	// They show only where two domains publish at one name within the time that DNS lags.
-	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 621},
+	{mutant{"it is not asked whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 621},
 	{mutant{"a name is granted to whoever claims it", []string{"I6", "I4"}, 3, All, grantsAll}, aliases, 621},
 }
 

@@ -184,8 +184,8 @@ func (w *world) neededAgain(n *zoneName, keyID string) bool {
 	return len(last.values) == 0 && (w.lastUse[keyID].After(last.at) || w.domain(n.name.Domain).cameBack.After(last.at))
 }
 
-// checkReplace holds the replacement of a record against I2: nobody signs with its
-// key, and nobody did within the time that mail may be under way.
+// checkReplace holds the replacement of a record against I2: no signer signs with its
+// key, and none did within the time that mail may be under way.
 func (w *world) checkReplace(n *zoneName, old string, by *turn, began time.Time) {
 	ref := dkim.Ref{Name: n.name, KeyID: old}
 	for _, name := range w.hostNames {
@@ -194,7 +194,7 @@ func (w *world) checkReplace(n *zoneName, old string, by *turn, began time.Time)
 		switch {
 		case !held || h.excused[n.name.Domain]:
 		case !h.restored.Before(by.asOf(h, began)):
-			h.excused[n.name.Domain] = true // restored after it was asked: nobody can know
+			h.excused[n.name.Domain] = true // restored after it was asked: dkimbot can't know
 			w.unknowable[ref] = append(w.unknowable[ref], span{h.name, h.restored})
 		default:
 			w.violate("I2", n.name.Domain, "%s is replaced at %s while %s signs with it", w.keys.label(old), n.name, name)
@@ -286,7 +286,7 @@ func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receive
 }
 
 // checkDestroy holds the end of a private key against I5, its record is gone from
-// every name server, and I1, nobody signs with it.
+// every name server, and I1, no signer signs with it.
 func (p *process) checkDestroy(name dkim.Name, keyID string) {
 	n := p.names[name]
 	if p.halted || keyID == "" || n == nil {
@@ -310,7 +310,7 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 			p.keys.label(keyID), name)
 	}
 	if p.sc.Unchecked[name.Domain] || p.leaks[keyID] != nil || p.purged[keyID] {
-		return // without a look at DNS nobody can promise it; and what is compromised does not wait for DNS
+		return // without a look at DNS it can't be promised; and what is compromised does not wait for DNS
 	}
 	last := n.last().values
 	flight, rescue := false, false

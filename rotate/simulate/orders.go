@@ -23,7 +23,7 @@ func (w *world) operate(d *domain) {
 	w.often(w.rates.plans, func() { w.propose(d, 10) })
 }
 
-// free reports whether a person can see to the domain now. Nobody orders anything
+// free reports whether a person can see to the domain now. A person orders nothing
 // on the ground of an old state, or of none.
 func (w *world) free(d *domain) bool {
 	return !w.person.busy && w.store.lost == nil && w.store.rolled == 0 && !d.rolledBack

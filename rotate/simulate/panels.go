@@ -3,8 +3,8 @@ package simulate
 import "strings"
 
 // A DNS panel, which reads a record and writes it again as its form has it, gives the record of dkimbot's key other
-// tags. Mail verifies by it as before, so nothing is excused: signers are looked after and keys replaced, and nobody is
-// told that the record is somebody else's.
+// tags. Mail verifies by it as before, so nothing is excused: signers are looked after and keys replaced, and it is
+// not said that the record is somebody else's.
 
 // rewrite lets a panel write one of the domain's records again.
 func (w *world) rewrite(d *domain) {

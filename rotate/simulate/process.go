@@ -368,7 +368,7 @@ func (p *process) land(e effect) {
 		return
 	}
 	p.log(e.name.Domain, "late: %s", e.what)
-	_ = e.do() // nobody hears of it
+	_ = e.do() // its caller does not hear of it
 }
 
 // pause lets time pass, and perhaps the process die.

@@ -49,7 +49,7 @@ func (w *world) takeBack(d *domain, tries int) {
 
 // moveAway lets a person move a host of a released domain to something else. One that
 // came back from a backup while the domain is to be purged is moved when dkimbot
-// knows of it: nobody can know of one that strays and leaves unseen.
+// knows of it: it can't know of one that strays and leaves unseen.
 func (w *world) moveAway(d *domain, h *host, tries int) {
 	if !d.released || !h.given[d.name] {
 		return

@@ -245,7 +245,7 @@ func (o *operations) removeSigner(t *rapid.T) {
 	h := o.host(t)
 	i := slices.Index(o.d.want.Signers, h.name)
 	if i < 0 || len(o.d.want.Signers) == 1 || len(h.strays) > 0 {
-		return // nobody can know of a signer that strays and is taken away unseen
+		return // dkimbot can't know of a signer that strays and is taken away unseen
 	}
 	h.retire(o.d.name)
 	o.d.want.Signers = slices.Delete(slices.Clone(o.d.want.Signers), i, i+1)

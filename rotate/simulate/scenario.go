@@ -64,7 +64,7 @@ type Scenario struct {
 	timers    bool           // schedulers are started again for each turn
 	classes   classes        // what is played beside the level
 	tamper    *tamper        // tests only: breaks the system on purpose
-	trace     func(Entry)    // hears every line of the timeline; nil: nobody does
+	trace     func(Entry)    // hears every line of the timeline; nil: none
 }
 
 // tamper changes what an engine is given, to show that the oracles see it.

@@ -244,7 +244,7 @@ func (w *world) rollBack() {
 	w.wakeAll()
 }
 
-// usedSince reports whether keys that nobody used any more were found in use again.
+// usedSince reports whether keys that were no longer used were found in use again.
 func usedSince(newest, before *rotate.ReleaseState) bool {
 	return newest != nil && before != nil && before.Unused && newest.LastUsed.After(before.LastUsed)
 }

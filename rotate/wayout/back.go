@@ -10,8 +10,8 @@ import (
 )
 
 // Back adds to the hint of a switch that did not show in a signer or in its mail that mail verifies still, and how
-// to go back: where the signers come from a key that is good. A compromised one is revoked soon, or was, and nobody is
-// to go back to it.
+// to go back: where the signers come from a key that is good. A compromised one is revoked soon, or was, and no signer
+// is to go back to it.
 func Back(j *health.Judge, err error) error {
 	f := (*fault.Error)(nil)
 	if !errors.As(err, &f) || error(f) != err || j.Have.Phase != rotate.Switching || j.Have.Emergency() {

@@ -32,7 +32,7 @@ const (
 // A log that can't be written, on a full disk for instance, must not stop what is
 // under way: signers would be left with different keys, and drained keys in use
 // longer than they should be. So the lines are kept, as many as is sensible, and
-// written when that is possible again. What nobody waits for must not happen unseen
+// written when that is possible again. Nothing may happen unrecorded meanwhile
 // either, so no switch begins meanwhile: see Notifier.Consent.
 type audit struct {
 	path   string
@@ -58,7 +58,7 @@ func openAudit(path string, log *slog.Logger, failed func(error)) *audit {
 }
 
 // note writes the document, and returns when it is durable, or the time to wait for
-// that is over. While writing fails nobody waits, unless sure is true.
+// that is over. While writing fails it does not wait, unless sure is true.
 func (a *audit) note(d Document, sure bool) error {
 	if a == nil {
 		return nil

@@ -137,7 +137,7 @@ func (v *view) spoken(instance string) bool {
 	return slices.ContainsFunc(v.report.Lost, is) || slices.ContainsFunc(v.report.Others, is)
 }
 
-// dismiss puts into the wish which hosts are gone, and leaves out those that nobody speaks of any more.
+// dismiss puts into the wish which hosts are gone, and leaves out those that are no longer mentioned.
 func (v *view) dismiss(sequence int64) {
 	said := strings.Fields(v.cfg.Gone)
 	maps.DeleteFunc(v.wish.Gone, func(i string, _ int64) bool { return !v.spoken(i) && !slices.Contains(said, i) })

@@ -153,8 +153,8 @@ func (s *Signer) change(ctx context.Context, edit func(v *view, sequence int64) 
 }
 
 // await reads the report again and again until the agent has taken up what is wanted of the domains, for as long as a
-// switch may take, or until nobody waits any more. It does not wait for an agent that is silent, and in a hurry for
-// none that has missed a report.
+// switch may take, or until the caller no longer waits. It does not wait for an agent that is silent, and in a hurry
+// for none that has missed a report.
 func (s *Signer) await(ctx context.Context, v *view, keys []dkim.SigningKey) error {
 	behind := func(k dkim.SigningKey) bool { return v.wish.Keys[k.Domain].Sequence > v.report.Sequence }
 	deadline := s.clock.Now().Add(s.cfg.Timeout)

@@ -50,7 +50,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	return b.Err()
 }
 
-// knowsReader refuses key files for nobody in particular.
+// knowsReader refuses key files whose reader is not known.
 func (s *Signer) knowsReader() error {
 	if s.cfg.Keys == inVault {
 		return nil

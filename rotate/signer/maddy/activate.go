@@ -90,8 +90,8 @@ func (s *Signer) checkCommands() error {
 	return preflight.Command("check the configuration of signer "+s.cfg.Name, s.cfg.Check, "check")
 }
 
-// putInForce has maddy sign with the keys. It touches nothing where maddy can't be asked, since nobody could see what
-// a restart does; one that is down, and does not start without the keys, is started with them.
+// putInForce has maddy sign with the keys. It touches nothing where maddy can't be asked, since it could not be seen
+// what a restart does; one that is down, and does not start without the keys, is started with them.
 func (s *Signer) putInForce(ctx context.Context, in *inbox, f *imported, b *signer.Batch) error {
 	before, err := s.signed(ctx, in, b)
 	if err != nil && !(milter.Nobody(err) && s.cantStart()) {

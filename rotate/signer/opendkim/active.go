@@ -77,7 +77,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 }
 
 // mayBeOpen reports whether connections may still be open from before the last change that is not confirmed. When
-// nobody activates the key again, as of a domain that the signer was taken off, what the daemon says counts then.
+// the key is not activated again, as of a domain that the signer was taken off, what the daemon says counts then.
 func (s *Signer) mayBeOpen() bool {
 	info, err := os.Stat(s.pendingPath())
 	return err != nil || time.Since(info.ModTime()) < s.cfg.Lag

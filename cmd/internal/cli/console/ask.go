@@ -10,7 +10,7 @@ import (
 )
 
 // Ask returns nil if a person at a terminal says yes, or if standard input is no terminal, as in a script. Ctrl-C
-// says no. Where standard error leads elsewhere, standard output shows the question; where both do, nobody could see
+// says no. Where standard error leads elsewhere, standard output shows the question; where both do, no one could see
 // it, and that is no yes.
 func (p *Program) Ask(ctx context.Context, what string) error {
 	to := p.Err

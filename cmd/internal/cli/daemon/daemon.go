@@ -115,7 +115,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 }
 
 // zoneFiles logs what is wrong with the zone files. One that can't be changed stops
-// nobody but its own domains.
+// only its own domains.
 func (d *daemon) zoneFiles(cfg *config.Config) {
 	zones := app.ZoneFiles(cfg)
 	for _, e := range zones.Errs {
