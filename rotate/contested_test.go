@@ -52,6 +52,11 @@ func TestUndone(t *testing.T) {
 	seen(s1, "")
 	activated(s1, time.Minute)
 	wants(0, "switched")
+	seen(ref("s1", "unfit-for-rsa-sha1"), "")
+	wants(0, "by an algorithm that does not fit: nobody changed the key")
+	if !st.Signers["mx1"].Unsure {
+		t.Error("it counts as confirmed, though its mail fails")
+	}
 }
 
 // TestAgain: an effect that is begun while the same one is open was cut off before.

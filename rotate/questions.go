@@ -62,7 +62,7 @@ func (st State) MayUse(seen SignerSeen) bool { return seen.Err != nil || seen.Ou
 // Ours returns the key of ours that a signer may sign with by what it said; zero where there is none.
 func (s SignerSeen) Ours(st State) dkim.Ref {
 	for _, ref := range s.Refs() {
-		ref = st.Identify(ref)
+		ref = st.Identify(ref.Fit())
 		if key := st.Selector(ref.Selector).Key; key != nil && key.ID == ref.KeyID {
 			return ref
 		}
@@ -72,5 +72,5 @@ func (s SignerSeen) Ours(st State) dkim.Ref {
 
 // Uses reports whether a signer may sign with a key by what it said.
 func (s SignerSeen) Uses(st State, keyID string) bool {
-	return slices.ContainsFunc(s.Refs(), func(ref dkim.Ref) bool { return st.Identify(ref).KeyID == keyID })
+	return slices.ContainsFunc(s.Refs(), func(ref dkim.Ref) bool { return st.Identify(ref.Fit()).KeyID == keyID })
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // TestRelied: a key is relied on while a listed signer confirmed it last, or may sign with anything since (I1).
@@ -79,5 +80,14 @@ func TestSpares(t *testing.T) {
 		if got := (rotate.State{Selectors: map[string]*rotate.Selector{"s1": &c.sel}}).Spares("s1", "1"); got != c.want {
 			t.Errorf("%s: it is waited for: %t", name, got)
 		}
+	}
+}
+
+// TestUnfitKeyIsUsed guards I1: a signer that signs with a selector by an algorithm that does not fit its key uses that.
+func TestUnfitKeyIsUsed(t *testing.T) {
+	st := rotate.State{Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: "k1"}}, "s2": {Key: &rotate.Key{ID: "k2"}}}}
+	seen := rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Selector: "s1"}, KeyID: "unfit-for-ed25519-sha256"}}
+	if !seen.Uses(st, "k1") || seen.Uses(st, "k2") || !st.MayUse(seen) || seen.Ours(st).KeyID != "k1" {
+		t.Errorf("uses k1: %t, k2: %t; ours %+v", seen.Uses(st, "k1"), seen.Uses(st, "k2"), seen.Ours(st))
 	}
 }

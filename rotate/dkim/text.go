@@ -44,7 +44,7 @@ func RevokedValue(v string) bool {
 
 // ShortID shortens a key id for people.
 func ShortID(id string) string {
-	if len(id) <= 12 {
+	if len(id) <= 12 || UnfitFor(id) != "" {
 		return id
 	}
 	return id[:12]

@@ -26,6 +26,15 @@ func Stuck(signer string, refuses error) *Finding {
 		Message: fmt.Sprintf("signer %s would refuse a switch: %s", signer, fault.Text(refuses))}
 }
 
+// Unfit says that a signer signs by an algorithm that does not fit its key. No key that it is given changes that.
+func Unfit(signer, selector, algorithm string) *Finding {
+	return &Finding{Code: codes.SignerStrays, Signer: signer, Asks: true,
+		Message: fmt.Sprintf("signer %s signs with %s by the algorithm %s, which does not fit the key there: all its mail fails "+
+			"at every receiver", signer, selector, algorithm),
+		Repair: "set the algorithm that fits the key where the signer has it, such as SignatureAlgorithm in opendkim.conf " +
+			"(rsa-sha256 for RSA keys; it counts for all domains of that OpenDKIM), and restart the signer; no other key helps"}
+}
+
 // OverruledHint leads out where a line or key of others counts.
 const OverruledHint = "see who wrote that; dkimbot does not change lines of others: remove them if nobody needs them. Where the signer " +
 	"uses another key by that, dkimbot writes its own lines and key files again, and the same happens with the next switch"

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // Replaced reports whether the fresh key of the draining selector is public, or
@@ -79,10 +80,7 @@ func (j *Judge) Hurried() bool {
 // Leaving reports whether a selector is one that signers leave for good reason:
 // what stands there keeps no signer from going.
 func (j *Judge) Leaving(s string) bool {
-	if !j.fleeing() {
-		return false
-	}
-	return j.Have.Leaked(s) || j.Have.HeldAll(j.Want.Signers) && s == j.Have.Target
+	return j.fleeing() && (j.Have.Leaked(s) || j.Have.HeldAll(j.Want.Signers) && s == j.Have.Target)
 }
 
 // Flight reports whether signers are to leave a compromised key for the selector's: then
@@ -133,13 +131,12 @@ func (j *Judge) MayRevoke(selector string) bool {
 }
 
 // NoneSigns reports whether every signer says that it does not sign with a selector, and none can be given its key
-// again, which the keystore does not hold: a revocation lets no mail fail. Of one whose mail is looked at mail would
-// have to say so.
+// again, which the keystore does not hold; or that all its mail fails by whichever key: a revocation lets no mail fail.
+// Of one whose mail is looked at mail would have to say so.
 func NoneSigns(j *Judge, selector string) bool {
-	at := j.Seen.Selectors[selector]
-	key := j.Have.Selector(selector).Key
+	at, key := j.Seen.Selectors[selector], j.Have.Selector(selector).Key
 	if key == nil || at.KeyErr != nil || at.KeyID == key.ID || at.Kept {
-		return false
+		return key != nil && shown.AllUnfit(j.Seen, j.Want.Signers)
 	}
 	return len(j.Want.Signers) > 0 && !slices.ContainsFunc(j.Want.Signers, func(name string) bool {
 		seen, looked := j.Seen.Signers[name]

@@ -196,6 +196,8 @@ func (h *Check) SignerDrift(name string) *finding.Finding {
 		return nil
 	case seen.Err != nil:
 		return finding.Silent(name, seen.Err, h.Have.Emergency())
+	case dkim.UnfitFor(ref.KeyID) != "":
+		return finding.Unfit(name, ref.Selector, dkim.UnfitFor(ref.KeyID))
 	case !known || h.rightful(ref.Selector, ref.KeyID):
 		return nil
 	}

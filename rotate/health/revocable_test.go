@@ -70,6 +70,30 @@ func TestNoneSigns(t *testing.T) {
 	})
 }
 
+// TestUnfitIsRevocable: while all mail of a domain fails because signers sign by an algorithm that does not fit their
+// keys, a revocation lets no mail fail; where one signer's algorithm fits, or is not known, it does (I2).
+func TestUnfitIsRevocable(t *testing.T) {
+	may := func(j *health.Judge) any { return j.MayRevoke("s1") }
+	unfit := says(func(at *rotate.SignerSeen) { at.Ref.KeyID = "unfit-for-ed25519-sha256" }, "mx1", "mx2")
+	but := func(more ...func(*scene)) []func(*scene) {
+		return append([]func(*scene){plantest.Leak("s1"), unfit}, more...)
+	}
+	hold(t, map[string]verdict{
+		"all":                   {plantest.Ready, but(), may, true},
+		"they fit":              {plantest.Ready, changes(plantest.Leak("s1")), may, false},
+		"one fits":              {plantest.Ready, but(strays("s1", 0, "mx2")), may, false},
+		"one signs nothing":     {plantest.Ready, but(func(s *scene) { s.Drift("", "", "mx2") }), may, false},
+		"one does not answer":   {plantest.Ready, but(silent("mx2")), may, false},
+		"one was not asked":     {plantest.Ready, but(unasked("mx1")), may, false},
+		"a host of one is away": {plantest.Ready, but(says(func(at *rotate.SignerSeen) { at.Unheard = errors.New("away") }, "mx1")), may, false},
+		"a host of one fits": {plantest.Ready,
+			but(says(func(at *rotate.SignerSeen) { at.Here = dkim.Ref{Name: at.Ref.Name} }, "mx1")), may, false},
+		"one's mail is looked at": {plantest.Ready, but(func(s *scene) { s.Seen.Probed = map[string]bool{"mx1": true} }), may,
+			false},
+		"there are no signers": {plantest.Ready, but(func(s *scene) { s.Want.Signers = nil }), may, false},
+	})
+}
+
 // TestKept: the record of a compromised key stays while all mail needs it, and of no other key (I2).
 func TestKept(t *testing.T) {
 	kept := func(selector string) func(*health.Judge) any {

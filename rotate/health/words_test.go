@@ -99,3 +99,19 @@ func TestForeignRecordInUse(t *testing.T) {
 		t.Errorf("of a record that mx2 signs with it says %q", got)
 	}
 }
+
+// TestUnfitIsNamed: true words: of a signer that signs by an algorithm that does not fit its key it is not said that
+// its key is unknown, that DNS lacks it, that another program changed it, or that dkimbot brings it back.
+func TestUnfitIsNamed(t *testing.T) {
+	s := plantest.Ready()
+	says(func(at *rotate.SignerSeen) { at.Ref.KeyID = "unfit-for-ed25519-sha256" }, "mx1")(s)
+	c := s.Have.Signers["mx1"]
+	c.Undone = 3
+	s.Have.Signers["mx1"] = c
+	found := health.Drift(s.Now, s.Want.Domain, s.Have, s.Seen)
+	if len(found) != 1 || found[0].Signer != "mx1" || !found[0].Asks || !strings.Contains(found[0].Repair, "SignatureAlgorithm") ||
+		found[0].Message != "signer mx1 signs with s1 by the algorithm ed25519-sha256, which does not fit the key there: "+
+			"all its mail fails at every receiver" {
+		t.Errorf("found %+v", found)
+	}
+}

@@ -11,6 +11,10 @@ import (
 // that dkimbot gave to this signer.
 const UnknownKey = "unknown"
 
+// Unidentified reports whether what stands for the id of a key that signs says of no key that it is the one: it is
+// UnknownKey, or what dkim.Unfit returns.
+func Unidentified(keyID string) bool { return keyID == UnknownKey || dkim.UnfitFor(keyID) != "" }
+
 // Signing asks signs what each of the domains is signed with, one after the other, for the signer of that name. One
 // without a key id is left out of active; one that can't be read is in failed, by domain, and stops no other. When ctx
 // ends, that is the error.

@@ -80,7 +80,7 @@ func (s *Signer) leadsTo(entry string, ref dkim.Ref) bool {
 		for _, r := range records(data) {
 			e, ok := entryOf(r)
 			if ok && r.key == entry && e.path != noKey && strings.EqualFold(e.selector, ref.Selector) &&
-				(ref.KeyID == signer.UnknownKey || holds(e.path, ref.KeyID) || s.namedFor(e, ref)) {
+				(signer.Unidentified(ref.KeyID) || holds(e.path, ref.KeyID) || s.namedFor(e, ref)) {
 				return true
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,10 +70,12 @@ func (a Answer) MadeWith(key dkim.PublicKey) error {
 
 // Key says which key made the first signature of the domain: one of those that public reads at these places, or
 // signer.UnknownKey. A place that holds no key is passed over. Where none fits and a place can't be read, that is the
-// error. There must be a signature.
+// error. Where the signature names an algorithm that fits no key there, what dkim.Unfit returns stands for the key:
+// which one it was made with can't be found out then, and the algorithm is what is wrong. There must be a signature.
 func (a Answer) Key(places []string, public func(place string) (dkim.PublicKey, error)) (dkim.Ref, error) {
 	ref := dkim.Ref{Name: dkim.Name{Domain: a.Domain, Selector: a.Selectors()[0]}, KeyID: signer.UnknownKey}
 	var unread error
+	var unfit []string
 	for _, place := range places {
 		key, err := public(place)
 		switch {
@@ -81,13 +84,23 @@ func (a Answer) Key(places []string, public func(place string) (dkim.PublicKey, 
 		case !key.IsZero() && a.MadeWith(key) == nil:
 			ref.KeyID = key.ID()
 			return ref, nil
+		case !key.IsZero():
+			unfit = append(unfit, a.Unfit(key))
 		}
 	}
 	if unread != nil {
 		return dkim.Ref{}, fmt.Errorf("it signs with selector %s, and a key that may be in use can't be read: %w",
 			ref.Selector, unread)
 	}
+	if len(unfit) > 0 && !slices.Contains(unfit, "") {
+		ref.KeyID = unfit[0]
+	}
 	return ref, nil
+}
+
+// Unfit returns what dkim.Unfit does of a key and the algorithm that the first signature of the domain names.
+func (a Answer) Unfit(key dkim.PublicKey) string {
+	return dkim.Unfit(key, strings.ToLower(tagOf(a.Signatures[0], "a")))
 }
 
 // Active asks about each domain, and returns what each is signed with. identify says that of an answer: a zero Ref

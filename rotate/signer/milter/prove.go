@@ -164,7 +164,10 @@ func check(c Conversation, want Want) Finding {
 	case !strings.EqualFold(selectors[0], want.Selector):
 		return Finding{OtherKey, fmt.Errorf("it signs with selector %s", selectors[0])}
 	}
-	if err := a.MadeWith(want.Key); err != nil {
+	if err := a.MadeWith(want.Key); err != nil && a.Unfit(want.Key) != "" {
+		return Finding{Unverifiable, fmt.Errorf("its signature with selector %s names the algorithm %s, which does not fit "+
+			"the key, so that it fails at every receiver", want.Selector, dkim.UnfitFor(a.Unfit(want.Key)))}
+	} else if err != nil {
 		return Finding{Unverifiable, fmt.Errorf("its signature with selector %s does not verify with the new key: %w",
 			want.Selector, err)}
 	}

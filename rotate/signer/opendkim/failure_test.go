@@ -216,3 +216,34 @@ func TestUnreadableKeyFile(t *testing.T) {
 	_, err = s.Active(t.Context(), []string{"b.example"})
 	wantWords(t, err, bad)
 }
+
+// TestUnfitAlgorithm guards I1 with the real daemon: where opendkim.conf has an algorithm that does not fit the key,
+// that is what is said, no switch is proved, and no file of the key goes.
+func TestUnfitAlgorithm(t *testing.T) {
+	k := signertest.Keys(t, 2)
+	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+	d := signertest.StartOpenDKIM(t)
+	s := newSigner(t, d, nil)
+	activate(t, s, s1)
+	restart := fromBackup(t, d)
+	activate(t, s, s2)
+	usual := read(t, d.Conf)
+	wrong := usual + "SignatureAlgorithm ed25519-sha256\n"
+	write(t, d.Conf, wrong)
+	restart(t)
+	s.cfg.Reload = d.Reload()
+	active, err := s.Active(t.Context(), []string{"a.example"})
+	if is := active["a.example"]; err != nil || is.Name != s1.Name || dkim.UnfitFor(is.KeyID) != "ed25519-sha256" {
+		t.Errorf("Active: %v, %v", active, err)
+	}
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "signs with it")
+	write(t, d.Conf, wrong)
+	d.Restart(t)
+	s.cfg.ReloadTimeout, s.cfg.Reload = time.Second, d.Reload()
+	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{s2}), "algorithm ed25519-sha256, which does not fit",
+		"SignatureAlgorithm")
+	write(t, d.Conf, usual)
+	d.Restart(t)
+	activate(t, newSigner(t, d, nil), s2)
+	wantActive(t, newSigner(t, d, nil), s2)
+}

@@ -177,7 +177,7 @@ func (b *batch) signing(ctx context.Context, domains []string,
 	active, failed, _ := b.ask(ctx, domains, b.keyring(b.view, b.marker))
 	for _, domain := range domains {
 		if is, ok := active[domain]; ok && strings.EqualFold(is.Selector, keys[domain].Selector) &&
-			(is.KeyID == keys[domain].KeyID || is.KeyID == signer.UnknownKey) {
+			(is.KeyID == keys[domain].KeyID || signer.Unidentified(is.KeyID)) {
 			signing = append(signing, domain)
 		}
 	}

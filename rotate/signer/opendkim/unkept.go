@@ -58,7 +58,7 @@ func (s *Signer) Unkept(ctx context.Context, signs map[string]dkim.Ref) map[stri
 // elsewhere.
 func (s *Signer) keeps(ctx context.Context, selector, path string, is dkim.Ref) bool {
 	id, err := s.keyID(ctx, path)
-	return strings.EqualFold(selector, is.Selector) && (err != nil || is.KeyID == signer.UnknownKey || id == is.KeyID)
+	return strings.EqualFold(selector, is.Selector) && (err != nil || signer.Unidentified(is.KeyID) || id == is.KeyID)
 }
 
 // given is what a line leads to, beside what signs.

@@ -123,7 +123,8 @@ func (a signs) check(domain, unknown string, secret map[string]bool) error {
 	if name.Check() != nil || secret[a.Selector] {
 		return fmt.Errorf(`the "selector" in it (%d octets) is not a selector in lower case`, len(a.Selector))
 	}
-	if a.KeyID != "" && a.KeyID != unknown && !keyID.MatchString(a.KeyID) || secret[a.KeyID] {
+	unidentified := unknown != "" && (a.KeyID == unknown || dkim.UnfitFor(a.KeyID) != "")
+	if a.KeyID != "" && !unidentified && !keyID.MatchString(a.KeyID) || secret[a.KeyID] {
 		return fmt.Errorf(`the "key_id" in it (%d octets) is not a key id, 64 hexadecimal digits in lower case`, len(a.KeyID))
 	}
 	return nil

@@ -104,3 +104,17 @@ func TestFingerprintIsShown(t *testing.T) {
 		}
 	}
 }
+
+// TestUnidentified: only a peer that is dkimbot itself may say that it can't say which key signs, and why.
+func TestUnidentified(t *testing.T) {
+	for _, c := range []struct {
+		unknown, id string
+		fine        bool
+	}{{"unknown", "unknown", true}, {"unknown", "unfit-for-rsa-sha1", true}, {"unknown", "unfit", false},
+		{"", "unfit-for-rsa-sha1", false}, {"", "unknown", false}, {"", "", true}} {
+		err := signs{Selector: "s1", KeyID: c.id}.check("a.example", c.unknown, nil)
+		if (err == nil) != c.fine {
+			t.Errorf("%q with %q: %v", c.id, c.unknown, err)
+		}
+	}
+}

@@ -120,11 +120,19 @@ func (m mail) signing() string {
 			"%s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
 	case from == to && same:
 		return fmt.Sprintf("%s continues to be signed with %s, and with the same key.", whose, to)
+	case from == to && m.unfit(switched):
+		return fmt.Sprintf("%s is signed with %s by an algorithm that does not fit the key, and fails until the signer has "+
+			"one that does.", whose, to)
 	case from == to:
 		return fmt.Sprintf("%s is signed with another key at %s than it should be; "+
 			"%s it is signed with the one that DNS shows.", whose, to, m.from(at))
 	}
 	return fmt.Sprintf("%s continues to be signed with %s until %s, then %s.", whose, from, m.until(at), then)
+}
+
+// unfit reports whether all of the signers sign by an algorithm that does not fit their key.
+func (m mail) unfit(signers []string) bool {
+	return shown.AllUnfit(rotate.Observation{Signers: m.p.Seen.Signers}, signers)
 }
 
 // silence says why it is not known what signers sign with.

@@ -38,6 +38,18 @@ func TestMailOfSilentSigner(t *testing.T) {
 	}
 }
 
+// TestMailOfUnfitKey: true words: of mail that fails because of its algorithm it is not said that a step changes that.
+func TestMailOfUnfitKey(t *testing.T) {
+	at := rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s1"}, KeyID: "unfit-for-rsa-sha1"}}
+	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{{Kind: rotate.Activate, Selector: "s1", Signer: "mx1",
+		From: rotate.Side{Selector: "s1", KeyID: "unfit-for-rsa-sha1"}, To: rotate.Side{Selector: "s1", KeyID: "k1"}}},
+		Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": at}}}
+	if got := meaning.ForMail(p, now); !strings.HasPrefix(got,
+		"Mail is signed with s1 by an algorithm that does not fit the key, and fails until the signer has one that does.") {
+		t.Error(got)
+	}
+}
+
 // TestMailOfRevokedKey: true words: what signers continue to sign with a revoked key fails too, and
 // so does what they sign where another record stands.
 func TestMailOfRevokedKey(t *testing.T) {

@@ -22,7 +22,8 @@
 //	 "active":{"example.com":{"selector":"s2","key_id":"…"}},
 //	 "failed":{"example.net":{"error":"…","hint":"…","lasting":true}}}
 //
-// A key_id of signer.UnknownKey stands for a key that signs from a daemon's memory and is in no file of the host.
+// A key_id of signer.UnknownKey stands for a key that signs from a daemon's memory and is in no file of the host, and
+// what dkim.Unfit returns for one that signs by an algorithm of others.
 //
 // signer is the name of the agent as both configurations have it: a host that was asked under another one does nothing
 // and says so, and two names can't lead to one host. Fields that the reader does not know are ignored on both sides.
