@@ -80,6 +80,7 @@ func TestExchangeEnds(t *testing.T) {
 		"it is taken back":                 {"old", nil, []string{"old", "new"}, 0, false},
 		"another one follows":              {"far", nil, []string{"old", "far"}, 8760 * time.Hour, true},
 		"the former one is not configured": {"new", nil, []string{"new"}, time.Hour, true},
+		"until a drain after that":         {"new", nil, []string{"new"}, 24 * time.Hour, true},
 		"a drain after that":               {"new", nil, []string{"new"}, 25 * time.Hour, false},
 	} {
 		had := rotate.State{Domain: "example.com", Phase: rotate.Ready, Accounts: []string{"old"}}

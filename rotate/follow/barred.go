@@ -15,7 +15,7 @@ import (
 func Barred(st rotate.State, want rotate.Domain, now time.Time) func(rotate.Step) error {
 	err := unsure(st, want, now)
 	return func(s rotate.Step) error {
-		if err == nil || harmless(st, s) {
+		if harmless(st, s) {
 			return nil
 		}
 		return err
