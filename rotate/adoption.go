@@ -24,8 +24,8 @@ type Adoption struct {
 // its own once: records of those keys are still ours, and receivers may remember them. What a person asked for stays.
 func (st State) Restarted() State {
 	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{},
-		Signers: map[string]Confirmed{},
-		Former:  st.Former, Config: st.Config, Drift: st.Drift, Earlier: st.Earlier, OnHold: st.OnHold, Fled: st.Fled}
+		Signers: map[string]Confirmed{}, Parted: st.Parted,
+		Former: st.Former, Config: st.Config, Drift: st.Drift, Earlier: st.Earlier, OnHold: st.OnHold, Fled: st.Fled}
 	for name, sel := range st.Selectors {
 		fresh.Selectors[name] = sel.remembered(sel.keys())
 	}

@@ -14,7 +14,7 @@ import (
 func (st State) Basis() string {
 	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "",
 		false, time.Time{}, nil, ""
-	st.Failed, st.Drift, st.Former, st.Clock, st.Read = Failure{}, nil, nil, nil, State{}.Read
+	st.Failed, st.Drift, st.Former, st.Clock, st.Read, st.Parted = Failure{}, nil, nil, nil, State{}.Read, nil
 	if len(st.Accounts) == 1 { // older versions did not note the only one
 		st.Accounts = nil
 	}

@@ -68,6 +68,7 @@ func (st *State) eachTime(f func(*time.Time)) {
 	for i := range st.Drift {
 		f(&st.Drift[i].Since)
 	}
+	st.Parted.EachTime(f)
 	if st.Exchanged != nil {
 		f(&st.Exchanged.At)
 	}

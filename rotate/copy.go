@@ -15,7 +15,7 @@ func CopyState(st State) State {
 		st.Signers = Confirmations{}
 	}
 	st.Former, st.Held, st.Drift = slices.Clone(st.Former), slices.Clone(st.Held), slices.Clone(st.Drift)
-	st.Accounts, st.Exchanged = slices.Clone(st.Accounts), st.Exchanged.Copy()
+	st.Accounts, st.Exchanged, st.Parted = slices.Clone(st.Accounts), st.Exchanged.Copy(), slices.Clone(st.Parted)
 	st.Origin, st.OnHold, st.Released = pointee(st.Origin), pointee(st.OnHold), pointee(st.Released)
 	st.Clock, st.Intent, st.Next = pointee(st.Clock), pointee(st.Intent), pointee(st.Next)
 	if st.Intent != nil {

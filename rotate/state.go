@@ -34,6 +34,7 @@ type State struct {
 
 	Accounts  []string          `json:"accounts,omitempty"`  // the providers that records are published to
 	Exchanged *finding.Exchange `json:"exchanged,omitempty"` // these took the place of all that were listed before
+	Parted    finding.Partings  `json:"parted,omitempty"`    // what accounts hold that are not listed any more
 
 	OnHold *OnHold `json:"on_hold,omitempty"` // the schedule begins no switch
 

@@ -171,6 +171,7 @@ const (
 	RecordSecond    Code = "record-second"    // beside dkimbot's record stands another
 	RecordRewritten Code = "record-rewritten" // somebody gave the record of dkimbot's key other tags
 	RecordExposed   Code = "record-exposed"   // the key at a selector of earlier is compromised, and not revoked
+	RecordElsewhere Code = "record-elsewhere" // a DNS account of earlier holds the record of a compromised key
 	MailFails       Code = "mail-fails"       // signers sign with a key that was revoked, or whose record somebody replaced
 	ServersDiffer   Code = "servers-differ"   // not every server shows the same
 	RecordBogus     Code = "record-bogus"     // its zone is signed, and validating resolvers reject it

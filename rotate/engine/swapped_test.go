@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // alone is a DNS account whose servers alone are asked.
@@ -93,5 +94,60 @@ func TestAccountExchangedWhileDraining(t *testing.T) {
 	if st.Selectors["s1"].Key.ID != good || w.hosts["mx1"].selector(d.Name) != "s1" || shown == "" ||
 		dkim.Holds(shown, leaked) {
 		t.Errorf("mx1 signs with %s; %v; shown %v", w.hosts["mx1"].selector(d.Name), res.Err, second.shown)
+	}
+}
+
+// TestFormerAccountKeepsCompromisedKey: an emergency names each DNS account that had the key's record when it was taken
+// off the list, since dkimbot revokes nothing there, for as long as resolvers may ask it, or until it is listed again.
+func TestFormerAccountKeepsCompromisedKey(t *testing.T) {
+	for title, change := range map[string]func(wish) wish{
+		"the same selectors": func(d wish) wish { return d }, "others since": elsewhere,
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.settle(d)
+			w.pass(8 * day)
+			d.Also = []string{"new"}
+			second := &secondAccount{shown: map[string]string{}}
+			w.both(second).Advance(t.Context(), d)
+			d.Also = nil
+			w.pass(time.Hour)
+			w.engine().Advance(t.Context(), d)
+			if f := w.differs(d.Name, codes.RecordElsewhere); f != nil {
+				t.Errorf("before the report: %+v", f)
+			}
+			if moved := change(d); moved.Policy.Selectors != d.Policy.Selectors {
+				d = moved
+				r := d
+				r.Instruction = rotate.ChangeSelectors{}
+				w.soon(r)
+			}
+			r := d
+			r.Instruction = rotate.Compromised{Selectors: []string{"s1"}}
+			res := w.engine().Advance(t.Context(), r)
+			said := ""
+			for _, e := range res.Done {
+				said += e.Message + "\n"
+			}
+			f := w.differs(d.Name, codes.RecordElsewhere)
+			if f == nil || f.Selector != "s1" || !strings.Contains(f.Message, "the DNS account new, which is no longer listed, had the record") ||
+				!strings.Contains(said, "the DNS account new, which is no longer listed, had its record, too: remove it there") {
+				t.Fatalf("%v; drift %+v; said\n%s", res.Err, res.State.Drift, said)
+			}
+			w.pass(day)
+			if w.engine().Advance(t.Context(), d); w.differs(d.Name, codes.RecordElsewhere) == nil {
+				t.Error("a day later, it is said no more")
+			}
+			listed := d
+			listed.Also = []string{"new"}
+			again := w.state(d.Name)
+			if again, _ = follow.State(again, listed.Domain, w.now); len(again.Parted) > 0 {
+				t.Errorf("it is listed again, and is to hold still %+v", again.Parted)
+			}
+			w.pass(day)
+			if w.engine().Advance(t.Context(), d); w.differs(d.Name, codes.RecordElsewhere) != nil {
+				t.Error("two days later, it is said still")
+			}
+		})
 	}
 }

@@ -41,6 +41,8 @@ func (f Finding) Thing() Thing {
 		kind = TheKey
 	case codes.MailFails:
 		kind = TheExposure
+	case codes.RecordElsewhere:
+		kind = TheAccount
 	case codes.SignerStrays, codes.SignerEmpty, codes.SignerSilent, codes.SignerLeftOver,
 		codes.SignerOverruled, codes.SignerUnkept:
 		kind = TheSigner

@@ -22,6 +22,7 @@ const (
 	TheRecord   ThingKind = "record"   // a selector's record in DNS
 	TheKey      ThingKind = "key"      // a selector's private key in the keystore
 	TheSigner   ThingKind = "signer"   // a signer, and what it signs with
+	TheAccount  ThingKind = "account"  // what a DNS account holds that is not listed any more
 	TheExposure ThingKind = "exposure" // that a compromised key stays in use at the selector
 )
 

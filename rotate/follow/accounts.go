@@ -30,7 +30,7 @@ func moved(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, []
 		st.Accounts, st.Exchanged = accounts, nil
 		return st, nil
 	}
-	st.Exchanged = exchanged(st, want, now)
+	st.Exchanged, st.Parted = exchanged(st, want, now), parted(st, accounts, now)
 	if slices.Equal(accounts, st.Accounts) {
 		return st, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
@@ -89,6 +90,51 @@ func TestExchangeEnds(t *testing.T) {
 		want.Provider, want.Also, want.Configured = c.provider, c.also, c.configured
 		if st, _ = follow.State(st, want, now.Add(c.after)); (follow.Exchanged(st, want) != nil) != c.stands {
 			t.Errorf("%s: %+v", title, st.Exchanged)
+		}
+	}
+}
+
+// TestPartedHold: what an account holds is remembered when it is taken off the list, as far as a person may yet have to
+// remove it: records of keys that are public and not revoked. A key that is replaced is no longer reported.
+func TestPartedHold(t *testing.T) {
+	now := time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
+	key := func(id string) *rotate.Key { return &rotate.Key{ID: id, PublishedAt: now} }
+	for title, c := range map[string]struct {
+		s1, a    rotate.Selector
+		had      finding.Partings
+		accounts []string
+		want     finding.Partings
+	}{
+		"one leaves": {rotate.Selector{Key: key("1"), Next: key("2")}, rotate.Selector{Key: key("3")}, nil, []string{"old", "new"},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1"}, {Account: "old", Selector: "s1", KeyID: "2"},
+				{Account: "old", Selector: "a", KeyID: "3"}}},
+		"in an emergency": {rotate.Selector{Key: &rotate.Key{ID: "1", PublishedAt: now, Leaked: now.Add(-time.Hour)}}, rotate.Selector{},
+			nil, []string{"old", "new"}, finding.Partings{{Account: "old", Selector: "s1", KeyID: "1", Leaked: now}}},
+		"revoked": {rotate.Selector{Key: &rotate.Key{ID: "1", PublishedAt: now, Leaked: now, RevokedAt: now}}, rotate.Selector{}, nil,
+			[]string{"old", "new"}, nil},
+		"never published": {rotate.Selector{Key: &rotate.Key{ID: "1"}}, rotate.Selector{}, nil, []string{"old", "new"}, nil},
+		"replaced since": {rotate.Selector{Key: key("2")}, rotate.Selector{},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1"}}, []string{"new"}, nil},
+		"to be destroyed": {rotate.Selector{Key: key("2"), Retired: []rotate.Retired{{KeyID: "1"}}}, rotate.Selector{},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1"}}, []string{"new"},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1"}}},
+		"reported, and replaced since": {rotate.Selector{Key: key("2")}, rotate.Selector{},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1", Leaked: now.Add(-time.Hour)}}, []string{"new"},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1", Leaked: now.Add(-time.Hour)}}},
+		"reported by a clock that ran ahead": {rotate.Selector{}, rotate.Selector{},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1", Leaked: now.Add(8760 * time.Hour)}}, []string{"new"},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1", Leaked: now}}},
+		"reported two days ago": {rotate.Selector{}, rotate.Selector{},
+			finding.Partings{{Account: "old", Selector: "s1", KeyID: "1", Leaked: now.Add(-48 * time.Hour)}}, []string{"new"}, nil},
+		"listed again": {rotate.Selector{Key: key("1")}, rotate.Selector{},
+			finding.Partings{{Account: "new", Selector: "s1", KeyID: "1", Leaked: now}}, []string{"new"}, nil},
+	} {
+		had := rotate.State{Domain: "example.com", Phase: rotate.Ready, Accounts: c.accounts, Parted: c.had,
+			Selectors: map[string]*rotate.Selector{"s1": &c.s1}, Earlier: rotate.Earlier{"a": &c.a}}
+		before := slices.Clone(c.had)
+		st, _ := follow.State(had, rotate.Domain{Name: "example.com", Provider: "new"}, now)
+		if !slices.Equal(st.Parted, c.want) || !slices.Equal(had.Parted, before) {
+			t.Errorf("%s: %+v, before %+v", title, st.Parted, had.Parted)
 		}
 	}
 }

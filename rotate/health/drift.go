@@ -38,6 +38,7 @@ func (h *Check) Drift() []finding.Finding {
 		add(h.leftDrift(s))
 		add(h.ExposedLeft(s))
 	}
+	out = append(out, follow.Elsewhere(have, want.Name)...)
 	for _, name := range want.Signers {
 		add(follow.Unserved(have, seen, name))
 	}

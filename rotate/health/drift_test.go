@@ -58,7 +58,7 @@ func TestDrift(t *testing.T) {
 	for _, code := range plantest.Codes(t, "Drift.") {
 		unfound[code] = true
 	}
-	if len(unfound) != 22 {
+	if len(unfound) != 23 {
 		t.Fatalf("%d codes", len(unfound))
 	}
 	for title, tt := range map[string]struct {
@@ -87,6 +87,9 @@ func TestDrift(t *testing.T) {
 			s.Have.Exchanged = &finding.Exchange{From: []string{"lab"}}
 			s.Show("s2")
 		}, "accounts-swapped !, servers-differ s2", "which dkimbot published at lab"},
+		"a compromised key at an account of earlier": {plantest.Ready, func(s *scene) {
+			s.Have.Parted = finding.Partings{{Account: "lab", Selector: "s1", Leaked: plantest.Now}, {Account: "far", Selector: "s2"}}
+		}, "record-elsewhere s1!", "list lab again until dkimbot has replaced it there"},
 		"vanished": {plantest.Ready, func(s *scene) { s.Show("s2") }, "record-vanished s2", "is missing from DNS"},
 		"a compromised key of earlier": {plantest.Ready, func(s *scene) { left(s, plantest.Record(other)) },
 			"record-exposed a", "it is revoked by itself"},

@@ -62,6 +62,10 @@ func TestNameServersMove(t *testing.T) {
 		t.Error("I6: what the old account holds was changed")
 	}
 	l.run(t, "history").want(t, 0, "accounts  ")
+	const kept = "drift the DNS account lab, which is no longer listed, had the record of the compromised key"
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--dry-run").want(t, 0, kept)
+	l.run(t, "rotate", "--domain", "example.test", "--compromised").want(t, 0, kept)
+	l.run(t, "status", "--domain", "example.test").want(t, 0, kept, "remove that record at lab, too")
 }
 
 // TestOtherSelectors follows dkimbot-changes(7) to other selectors, over a key that was made by hand: the signer has a

@@ -133,7 +133,7 @@ var arrows = map[string][]string{
 	"rotate/fault":    {"rotate/codes"},
 	"rotate/finding":  {"rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate":          {"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding"},
-	"rotate/follow":   {"rotate", "rotate/codes", "rotate/fault", "rotate/finding"},
+	"rotate/follow":   {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding"},
 	"rotate/ports":    {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding"},
 	"rotate/foresight": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/ports",
 		"rotate/preflight"},
