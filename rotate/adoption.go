@@ -18,6 +18,7 @@ type Adoption struct {
 	// Stored has, by selector, the newest key in the keystore where DNS does not show
 	// that: it was never published, or its record is gone.
 	Stored map[string]string
+	Older  map[string][]Retired // by selector: the other keys that the keystore holds there
 }
 
 // Restarted returns the state of a domain of which nothing is believed but what was

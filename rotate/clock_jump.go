@@ -69,9 +69,7 @@ func (st *State) eachTime(f func(*time.Time)) {
 		f(&st.Drift[i].Since)
 	}
 	st.Parted.EachTime(f)
-	if st.Exchanged != nil {
-		f(&st.Exchanged.At)
-	}
+	st.Exchanged.EachTime(f)
 	if st.Released != nil {
 		f(&st.Released.LastUsed)
 	}

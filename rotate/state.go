@@ -110,6 +110,7 @@ type Retired struct {
 	Version int    `json:"version"`
 	Dropped bool   `json:"dropped,omitempty"` // no other key took its place: it was given up before a signer used it
 	Leaked  bool   `json:"leaked,omitempty"`  // it was reported as compromised
+	Older   bool   `json:"older,omitempty"`   // an adoption found it in the keystore beside the domain's keys
 }
 
 // Confirmed is what a signer was last seen to sign with.

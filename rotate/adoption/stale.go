@@ -80,6 +80,7 @@ func (p *Adopter) Believed(a rotate.Adoption) rotate.State {
 	}
 	p.forgotten(&st, a)
 	p.knowsStored(&st, a)
+	p.knowsOlder(&st, a)
 	p.stillCompromised(&st, a)
 	return st
 }
@@ -103,6 +104,24 @@ func (p *Adopter) knowsStored(st *rotate.State, a rotate.Adoption) {
 			sel.Tried = slices.DeleteFunc(sel.Tried, func(tried string) bool { return tried == id })
 			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: id, Version: p.Seen.Selectors[s].Version,
 				Dropped: true, Leaked: compromised})
+		}
+	}
+}
+
+// knowsOlder notes the other keys that the keystore holds: DNS shows none of them, and each is destroyed when no signer
+// uses it, as it was to be when it was replaced.
+func (p *Adopter) knowsOlder(st *rotate.State, a rotate.Adoption) {
+	for _, s := range p.Want.Policy.Selectors {
+		for _, r := range a.Older[s] {
+			if st.Selectors[s] == nil {
+				st.Selectors[s] = &rotate.Selector{}
+			}
+			sel := st.Selectors[s]
+			if slices.Contains(sel.Tried, r.KeyID) || sel.Dropped(r.KeyID) {
+				continue
+			}
+			r.Leaked = p.compromisedKey(s, r.KeyID)
+			sel.Retired = append(sel.Retired, r)
 		}
 	}
 }

@@ -22,6 +22,13 @@ func (e *Exchange) Copy() *Exchange {
 	return &Exchange{From: slices.Clone(e.From), At: e.At}
 }
 
+// EachTime calls f with when the exchange was noticed; e may be nil.
+func (e *Exchange) EachTime(f func(*time.Time)) {
+	if e != nil {
+		f(&e.At)
+	}
+}
+
 // Says says which accounts are no longer listed, and what follows, for people.
 func (e Exchange) Says(domain, to string) string {
 	from := strings.Join(e.From, " and ")

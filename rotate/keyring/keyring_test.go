@@ -185,3 +185,62 @@ func TestDiscard(t *testing.T) {
 		})
 	}
 }
+
+// dns is what DNS shows of a key.
+type dns struct {
+	key       *dkim.PrivateKey
+	unchecked bool
+}
+
+func (d dns) Look(context.Context, dkim.Name) (rotate.Sight, error) {
+	if d.key == nil {
+		return rotate.Sight{Complete: true, Unchecked: d.unchecked}, nil
+	}
+	return rotate.Sight{Values: []string{dkim.NewRecord(d.key.Public(), "").String()}, Complete: true}, nil
+}
+
+// TestOlderKeysAreNamed: an adoption of what the keystore holds names every other key that it holds, so that none stays
+// there for good (I5). What DNS may show is not among them, nor what is no key of dkimbot's (I6).
+func TestOlderKeysAreNamed(t *testing.T) {
+	var k [6]*dkim.PrivateKey
+	for i := range k {
+		key, err := dkim.Generate(dkim.Ed25519)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k[i] = key
+	}
+	for title, tt := range map[string]struct {
+		keys     []*dkim.PrivateKey
+		shows    dns
+		change   func(*versions)
+		versions []int
+		fails    bool
+	}{
+		"the newest is shown":   {k[:3], dns{key: k[2]}, func(*versions) {}, []int{2, 1}, false},
+		"one before is shown":   {k[:3], dns{key: k[1]}, func(*versions) {}, []int{1}, false},
+		"nothing is shown":      {k[:2], dns{}, func(*versions) {}, []int{1}, false},
+		"DNS was not asked":     {k[:3], dns{unchecked: true}, func(*versions) {}, nil, false},
+		"copies":                {[]*dkim.PrivateKey{k[2], k[0], k[0], k[2]}, dns{key: k[2]}, func(*versions) {}, []int{3}, false},
+		"destroyed":             {k[:3], dns{key: k[2]}, func(v *versions) { v.destroyed = []int{2} }, []int{1}, false},
+		"no key, left":          {k[:3], dns{key: k[2]}, func(v *versions) { v.unreadable = 1 }, []int{2}, false},
+		"one that is not heard": {k[:3], dns{key: k[2]}, func(v *versions) { v.silent = 1 }, nil, true},
+		"behind many destroyed": {k[:6], dns{key: k[5]}, func(v *versions) { v.destroyed = []int{2, 3, 4} }, []int{5}, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			v := &versions{keys: tt.keys, unreadable: -1, silent: -1, deleted: -1}
+			tt.change(v)
+			a, err := keyring.InKeystore(t.Context(), v, tt.shows, "example.com", []string{"s1"})
+			var found []int
+			for _, r := range a.Older["s1"] {
+				found = append(found, r.Version)
+				if r.KeyID != tt.keys[r.Version-1].ID() || !r.Dropped || !r.Older {
+					t.Errorf("%+v", r)
+				}
+			}
+			if (err != nil) != tt.fails || !slices.Equal(found, tt.versions) {
+				t.Errorf("%v; versions %d, want %d", err, found, tt.versions)
+			}
+		})
+	}
+}

@@ -47,6 +47,9 @@ func DestroyReason(r rotate.Retired) rotate.Reason {
 	switch {
 	case r.Leaked:
 		return rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the compromised key any more"}
+	case r.Older:
+		return rotate.Reason{Code: codes.Replaced, Message: "the keystore still held this older key when the state was lost, or was " +
+			"older: DNS does not show it, and no signer uses it"}
 	case r.Dropped:
 		return rotate.Reason{Code: codes.Dropped, Message: "the key was given up before a signer used it"}
 	}
