@@ -74,6 +74,7 @@ func TestDismissedIsForgottenLate(t *testing.T) {
 		"lately, key replaced":       {false, true, day, "gone", true, true},
 		"long ago, key in use":       {false, true, 90 * day, "", true, true},
 		"long ago, key revoked":      {false, true, 90 * day, "revoked", true, true},
+		"long ago, key not known":    {false, true, 90 * day, "somebody's", true, true},
 		"listed again, key replaced": {true, true, 90 * day, "gone", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {

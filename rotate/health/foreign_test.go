@@ -110,6 +110,7 @@ func TestForeignRecordSays(t *testing.T) {
 	older := func(s *scene) { shows(plantest.ForeignRecord)(s); s.Hold("s1", keyOf(plantest.ForeignRecord), 9) }
 	leak, foreign := plantest.Leak("s1"), shows(plantest.ForeignRecord)
 	next := func(s *scene) { s.Selector("s1").Next = plantest.KeyAt(2) }
+	own := plantest.Record(plantest.Keys()[0])
 	const differs, revoked, ours = "not the same on every server: ns1", "no mail verifies with it",
 		"publishes its own again"
 	hold(t, map[string]verdict{
@@ -135,6 +136,9 @@ func TestForeignRecordSays(t *testing.T) {
 			says("dkimbot revokes it when the other record is removed"), true},
 		"it was revoked": {plantest.Ready, changes(leak, revokes("s1"), foreign),
 			says("compromised and revoked, and dkimbot replaces it then"), true},
+		"it was revoked, and came back where both selectors lead": {plantest.Ready, changes(leak, revokes("s1"),
+			shows(plantest.ForeignRecord, own), shownEach("s1", []string{plantest.ForeignRecord, own})),
+			shared(says("dkimbot revokes it when the other record is removed")), true},
 	})
 }
 

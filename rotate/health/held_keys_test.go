@@ -190,6 +190,8 @@ func TestConsistentSwitch(t *testing.T) {
 		"a switch":           {plantest.Switching, nil, sound, true},
 		"one that drains":    {plantest.Switching, changes(func(s *scene) { s.Have.Draining = "s1" }), sound, false},
 		"a key is missing":   {plantest.Switching, changes(keyless("s1")), sound, false},
+		"a drain":            {plantest.Draining, nil, sound, true},
+		"a drain, no key":    {plantest.Draining, changes(keyless("s2")), sound, false},
 		"it leads to itself": {plantest.Switching, changes(func(s *scene) { s.Have.Target = "s1" }), sound, false},
 	})
 }

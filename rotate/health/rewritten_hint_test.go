@@ -108,6 +108,7 @@ func TestTestModeIsSure(t *testing.T) {
 func TestRewrittenHints(t *testing.T) {
 	asked := func(selector, piece string) func(*health.Judge) any { return contains(hintAt(selector), piece) }
 	strayed := strays("s2", 1, "mx1", "mx2")
+	bogus := seen("s1", func(at *rotate.SelectorSeen) { at.Sight.Bogus = []string{"ns1: the signature has expired"} })
 	const shows = "write there again what 'dkimbot status --domain example.com --json' shows"
 	const unhold, goes = "'dkimbot unhold --domain example.com' has all signers leave it for s2",
 		"'dkimbot rotate --domain example.com' has all signers leave it for s2"
@@ -124,6 +125,8 @@ func TestRewrittenHints(t *testing.T) {
 			asked("a", "write this record there again: "+plantest.Record(plantest.Keys()[3])), true},
 		"on hold": {plantest.Ready,
 			changes(tagged("s1", "h=sha1"), onHold), asked("s1", unhold), true},
+		"on hold, and answers that can't be verified": {plantest.Ready,
+			changes(tagged("s1", "h=sha1"), onHold, bogus), asked("s1", "unhold"), false},
 		"not on hold": {plantest.Ready,
 			changes(tagged("s1", "h=sha1")), asked("s1", "signers leave it for s2 by themselves"), true},
 		"on hold, all are elsewhere": {plantest.Ready,

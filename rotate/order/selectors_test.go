@@ -136,12 +136,15 @@ func TestBackFromAMove(t *testing.T) {
 	missing.Have.Selectors["b"].Key = nil
 	sentBack := moved() // after a switch to the standby, which had settled before
 	sentBack.Have.Selectors["b"].LastUsedAt = sentBack.Now.Add(-time.Hour)
+	used := moving("s1") // a signer has come to the new one
+	used.Have.Selectors["a"].LastUsedAt = used.Now
 	for title, c := range map[string]struct {
 		scene   *scene
 		signers []string
 		code    codes.Code
 	}{
 		"in the move":             {moving("s1"), nil, ""},
+		"in the move, begun":      {used, nil, ""},
 		"in the move, one signer": {moving("s1"), []string{"mx1"}, codes.NotAtRest},
 		"after it":                {moved(), nil, ""},
 		"after it, one signer":    {moved(), []string{"mx1"}, codes.NotAtRest},
