@@ -92,7 +92,7 @@ const (
 	UnsafeFile        Code = "unsafe-file"         // a file or link stands where only root and dkimbot's user may write
 	UnsafeKeyDir      Code = "unsafe-key-dir"      // others could replace keys in this directory, or the signer can't reach it
 	KeyOwner          Code = "key-owner"           // the user that the signer runs as can't read keys in this directory
-	ForeignKeyFile    Code = "foreign-key-file"    // another file stands in the place of a key file
+	ForeignKeyFile    Code = "foreign-key-file"    // another file, or another domain's key, stands in the place of a key file
 	KeyInUse          Code = "key-in-use"          // the signer still signs with the key that is to be removed
 	UnprovenAlgorithm Code = "unproven-algorithm"  // an Ed25519 key needs milter, so that the switch can be proved
 	AgentSilent       Code = "agent-silent"        // an agent has not reported lately, or not since it was asked

@@ -25,6 +25,7 @@ type builder struct {
 	drivers        Drivers
 	claims         map[string]string // what must be used once -> where it is used
 	records        map[string]string // names of key records -> their domain
+	places         map[string]joined // where signers look for keys -> whose
 	renamed        []renamedSigner
 	known          struct{ providers, signers []string } // the names, right or wrong
 	unfit          []string                              // policies with a signer that can't use their keys, as was said
@@ -149,6 +150,7 @@ func (b *builder) domain(s *node.Section) {
 	}
 	if ok {
 		b.checkRecords(s, d)
+		b.checkPlaces(s, d)
 		b.checkTTL(s, d)
 		b.warnKind(s, d)
 	}

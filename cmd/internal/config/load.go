@@ -44,7 +44,7 @@ func assemble(path string, env node.Lookup, drivers Drivers, found *node.Finding
 		c.File = filepath.Join(doc.Dir, filepath.Base(path))
 		if s, ok := root.Section(); ok {
 			(&builder{Config: c, Findings: found, drivers: drivers, claims: map[string]string{},
-				records: map[string]string{}}).build(s)
+				records: map[string]string{}, places: map[string]joined{}}).build(s)
 		}
 	}
 	if len(found.Errs) > 0 {

@@ -81,7 +81,7 @@ func (s *Signer) inUse(ctx context.Context, of numbers, refs []dkim.Ref,
 	failed map[string]error) (map[string]dkim.Ref, error) {
 	var domains []string
 	for _, ref := range refs {
-		if len(of[ref.Name]) > 0 {
+		if len(of.of(ref.Name)) > 0 {
 			domains = append(domains, ref.Domain)
 		}
 	}

@@ -18,8 +18,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
-// numbers says which key files there are, by the names of a key.
-type numbers map[dkim.Name][]int
+// numbers says which key files there are, by what stands before the number in their names. That is not parted into
+// domain and selector, since both may hold an underscore, too; keys with the same name are known by their ids.
+type numbers map[string][]int
+
+// of returns the numbers of a selector's files.
+func (all numbers) of(n dkim.Name) []int { return all[n.Domain+"_"+n.Selector] }
 
 // numbers looks into the key directory; one that is not there holds nothing.
 func (s *Signer) numbers() (numbers, error) {
@@ -34,10 +38,8 @@ func (s *Signer) numbers() (numbers, error) {
 		if !ok || at < 0 {
 			continue
 		}
-		domain, selector, _ := strings.Cut(rest[:at], "_")
 		if n, err := strconv.Atoi(rest[at+1:]); err == nil && n > 0 {
-			name := dkim.Name{Domain: domain, Selector: selector}
-			out[name] = append(out[name], n)
+			out[rest[:at]] = append(out[rest[:at]], n)
 		}
 	}
 	return out, nil
@@ -50,7 +52,7 @@ func (s *Signer) at(n dkim.Name, number int) entry {
 
 // kept returns the files that stand in the key directory for a selector.
 func (s *Signer) kept(of numbers, n dkim.Name) (files []string) {
-	for _, number := range of[n] {
+	for _, number := range of.of(n) {
 		files = append(files, s.at(n, number).file(n.Domain))
 	}
 	return files
@@ -59,7 +61,7 @@ func (s *Signer) kept(of numbers, n dkim.Name) (files []string) {
 // place returns where a key's file is, or will be: that which holds it, or else the first number that is free.
 func (s *Signer) place(dir *keyfiles.Dir, of numbers, n dkim.Name, keyID string) (entry, error) {
 	taken := map[int]bool{}
-	for _, number := range of[n] {
+	for _, number := range of.of(n) {
 		e := s.at(n, number)
 		held, there, err := dir.Holds(filepath.Base(e.file(n.Domain)))
 		if safefile.IsRefused(err) { // no file, so not ours: it keeps the key from no other number

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
@@ -270,6 +271,17 @@ func (c *Config) hashes() redis.Config {
 		r.PubPrefix = cmp.Or(r.PubPrefix, "DKIM_PUB_KEYS")
 	}
 	return r
+}
+
+// KeyPlace implements signer.Joins.
+func (c *Config) KeyPlace(of dkim.Name) string {
+	switch c.Source {
+	case sourceMaps:
+		return maps.Config{KeyDir: c.KeyDir}.KeyPath(of)
+	case sourceRedis:
+		return c.hashes().KeyPlace(of)
+	}
+	return "" // in Vault each domain has a secret of its own
 }
 
 // Open makes the signer of that name.

@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,10 +80,10 @@ func (s *Signer) checkKey(k dkim.SigningKey) error {
 	return nil
 }
 
-// intend drops the domains that would meet other people's lines or keys, and notes what will be written. It returns
-// the time of change of each key file.
+// intend drops the domains that would meet other people's lines or keys, or other domains' keys, and notes what will be
+// written. It returns the time of change of each key file.
 func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]time.Time {
-	due := map[string]time.Time{}
+	due, given := map[string]time.Time{}, map[string]string{}
 	clash := s.clashes(m)
 	for _, k := range b.Keys {
 		current, err := clash(k.Name)
@@ -90,25 +91,30 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 			b.Fail(k.Name, err)
 			continue
 		}
-		for _, selector := range current {
-			file := fileName(dkim.Name{Domain: k.Domain, Selector: selector})
-			if held, there, err := dir.Holds(file); err == nil && there {
-				m.notes.takeOver(file, held)
-			}
-		}
-		left := slices.DeleteFunc(slices.Clone(current), func(selector string) bool { return selector == k.Selector })
 		held, _, err := dir.Holds(fileName(k.Name))
 		if err != nil && !safefile.IsRefused(err) { // what is no key file is put aside
 			b.Fail(k.Name, err)
 			continue
 		}
+		if other := cmp.Or(m.occupied(k, held.KeyID), given[fileName(k.Name)]); other != "" {
+			b.Fail(k.Name, s.occupied(b, k.Name, other))
+			continue
+		}
+		given[fileName(k.Name)] = k.Domain
+		for _, selector := range current {
+			n := dkim.Name{Domain: k.Domain, Selector: selector}
+			if held, there, err := dir.Holds(fileName(n)); err == nil && there {
+				m.notes.takeOver(n, held)
+			}
+		}
+		left := slices.DeleteFunc(slices.Clone(current), func(selector string) bool { return selector == k.Selector })
 		if slices.Contains(current, k.Selector) {
 			m.reads[fileName(k.Name)] = true
 		}
 		for _, selector := range left {
 			m.notes.leave(fileName(dkim.Name{Domain: k.Domain, Selector: selector}), s.now())
 		}
-		due[k.Domain] = m.notes.intend(fileName(k.Name), k.Key.ID(), held, s.now())
+		due[k.Domain] = m.notes.intend(k.Ref(), held, s.now())
 	}
 	b.Drop()
 	return due

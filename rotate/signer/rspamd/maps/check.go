@@ -79,7 +79,9 @@ func (s *Signer) screenKeys(m *maps, next []dkim.SigningKey) map[string]error {
 		if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Refused && m.leaves(k.Name) {
 			err = nil
 		}
-		if err != nil {
+		if other := m.occupied(k, held.KeyID); other != "" {
+			err = s.occupied(b, k.Name, other)
+		} else if err != nil {
 			err = fmt.Errorf("%s: %w", b.What(k.Name), err)
 		} else {
 			err = s.checkKey(k)

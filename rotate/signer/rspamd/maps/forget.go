@@ -15,8 +15,9 @@ import (
 )
 
 // Forget removes the key files that hold these keys and that dkimbot wrote. A key that a map names is kept and refused
-// with the code "key-in-use"; one that the maps led away from less than Lag ago is removed later. Forgetting what is not
-// there succeeds. Failures are by domain, as with Activate.
+// with the code "key-in-use", and so is one whose file a map has another domain signed with; one that the maps led away
+// from less than Lag ago is removed later. Forgetting what is not there succeeds. Failures are by domain, as with
+// Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	m, err := s.open(ctx)
 	if err != nil {
@@ -60,6 +61,8 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 			failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what,
 				Err:  fmt.Errorf("%s names its selector", mapped),
 				Hint: signer.ReplaceFirst("its line in the map")}
+		case there && m.user(ref.Name) != "":
+			failed[ref.Domain] = signer.OthersUse(ref, s.cfg.Name, file, m.user(ref.Name))
 		case there && m.notes.read(file, s.now(), s.cfg.Lag):
 			failed[ref.Domain] = fault.Temporary(what, errors.New("a process of rspamd may have the map from before the switch, and "+
 				"would sign no mail without the key file"), fmt.Sprintf("nothing needs to be done: it is removed %s after the switch",

@@ -3,6 +3,7 @@ package maps
 import (
 	"cmp"
 	"context"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -71,6 +72,9 @@ var format = block.Format{Fields: 2, Last: true}
 
 // template is the name of each key file as rspamd's configuration writes it.
 const template = "$domain.$selector.key"
+
+// KeyPath returns where rspamd looks for a selector's key.
+func (c Config) KeyPath(n dkim.Name) string { return filepath.Join(c.KeyDir, fileName(n)) }
 
 // fileName returns the name of a selector's key file.
 func fileName(n dkim.Name) string { return n.Domain + "." + n.Selector + ".key" }

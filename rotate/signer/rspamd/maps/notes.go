@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -21,8 +22,9 @@ type notes struct {
 
 // note is about one file.
 type note struct {
-	KeyIDs   []string  `json:"key_ids"`  // that dkimbot put there, or is about to
-	Modified time.Time `json:"modified"` // the latest time of change that the file has had
+	KeyIDs   []string  `json:"key_ids"`          // that dkimbot put there, or is about to
+	Domain   string    `json:"domain,omitempty"` // that it did so for
+	Modified time.Time `json:"modified"`         // the latest time of change that the file has had
 	// when the maps were about to lead away from the file; rspamd may read it for a while yet
 	Left time.Time `json:"left,omitzero"`
 }
@@ -49,9 +51,11 @@ func (s *Signer) readNotes(beside keyfiles.Place) (*notes, error) {
 
 // takeOver notes that what a file holds is dkimbot's from now on: its domain has been signed with it, and is about to
 // leave it.
-func (n *notes) takeOver(file string, held keyfiles.Held) {
+func (n *notes) takeOver(name dkim.Name, held keyfiles.Held) {
+	file := fileName(name)
 	have := n.Files[file]
 	if held.KeyID != "" && !slices.Contains(have.KeyIDs, held.KeyID) {
+		have.Domain = name.Domain
 		have.KeyIDs, n.changed = append(have.KeyIDs, held.KeyID), true
 	}
 	n.Files[file] = have
@@ -72,7 +76,8 @@ func (n *notes) read(file string, now time.Time, lag time.Duration) bool {
 
 // intend notes that a file will get a key, and returns the time of change that it needs: one that rspamd takes for
 // later than all that it may have seen.
-func (n *notes) intend(file, keyID string, held keyfiles.Held, now time.Time) time.Time {
+func (n *notes) intend(key dkim.Ref, held keyfiles.Held, now time.Time) time.Time {
+	file, keyID := fileName(key.Name), key.KeyID
 	have := n.Files[file]
 	keep := []string{keyID}
 	if held.KeyID != keyID && slices.Contains(have.KeyIDs, held.KeyID) {
@@ -80,7 +85,7 @@ func (n *notes) intend(file, keyID string, held keyfiles.Held, now time.Time) ti
 	}
 	if held.KeyID == keyID {
 		if !slices.Equal(have.KeyIDs, keep) {
-			have.KeyIDs, n.changed = keep, true
+			have.KeyIDs, have.Domain, n.changed = keep, key.Domain, true
 			n.Files[file] = have
 		}
 		return held.Modified
@@ -90,7 +95,7 @@ func (n *notes) intend(file, keyID string, held keyfiles.Held, now time.Time) ti
 			now = least
 		}
 	}
-	n.Files[file] = note{KeyIDs: keep, Modified: now.UTC().Truncate(time.Second)}
+	n.Files[file] = note{KeyIDs: keep, Domain: key.Domain, Modified: now.UTC().Truncate(time.Second)}
 	n.changed = true
 	return n.Files[file].Modified
 }

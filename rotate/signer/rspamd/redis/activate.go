@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,8 +92,8 @@ func domainsOf(keys []dkim.SigningKey) (out []string) {
 	return out
 }
 
-// writeKeys puts the keys into the hash of a module, and drops those that would replace somebody else's. before says
-// what signs a domain now.
+// writeKeys puts the keys into the hash of a module, and drops those that would replace somebody else's, or another
+// domain's. before says what signs a domain now.
 func (s *Signer) writeKeys(ctx context.Context, db *client.Client, b *signer.Batch, m module, part []dkim.SigningKey,
 	before func(domain string) dkim.Ref) (left []dkim.SigningKey, err error) {
 	p, err := s.place(ctx, db, m, part)
@@ -100,8 +101,14 @@ func (s *Signer) writeKeys(ctx context.Context, db *client.Client, b *signer.Bat
 		return nil, err
 	}
 	var notes, write []any
+	given := map[string]string{}
 	for i, k := range part {
 		in, now := p.held(i), before(k.Domain)
+		if other := cmp.Or(p.occupied(i, k, now), given[field(k.Name)]); other != "" {
+			b.Fail(k.Name, b.Occupied(k.Name, m.at(k.Name), other))
+			continue
+		}
+		given[field(k.Name)] = k.Domain
 		if in != "" && in != k.Key.ID() && !p.own(i) && now != (dkim.Ref{Name: k.Name, KeyID: in}) {
 			b.Fail(k.Name, s.foreign(b, m, k))
 			continue
@@ -111,11 +118,11 @@ func (s *Signer) writeKeys(ctx context.Context, db *client.Client, b *signer.Bat
 		if in != "" && in != k.Key.ID() {
 			ids = append(ids, in)
 		}
-		if is := strings.Join(ids, " "); p.notes[i] != is {
+		if is := note(k.Domain, ids...); p.notes[i] != is {
 			notes = append(notes, field(k.Name), is)
 		}
 		if now.KeyID != "" && now.Name != k.Name { // it is taken over
-			notes = append(notes, field(now.Name), now.KeyID)
+			notes = append(notes, field(now.Name), note(k.Domain, now.KeyID))
 		}
 		if in != k.Key.ID() {
 			write = append(write, field(k.Name), string(keyfiles.SeedText(k.Key)))
@@ -169,13 +176,14 @@ func (s *Signer) choose(ctx context.Context, db *client.Client, part []dkim.Sign
 	return s.at("confirm")
 }
 
-// place is what stands in the fields of keys.
-type place struct{ keys, notes []string }
+// place is what stands in the fields of keys, and which other domains use them.
+type place struct{ keys, notes, users []string }
 
 func (s *Signer) place(ctx context.Context, db *client.Client, m module, part []dkim.SigningKey) (p place, err error) {
 	var fields []string
+	var names []dkim.Name
 	for _, k := range part {
-		fields = append(fields, field(k.Name))
+		fields, names = append(fields, field(k.Name)), append(names, k.Name)
 	}
 	if len(fields) == 0 {
 		return p, nil
@@ -185,7 +193,11 @@ func (s *Signer) place(ctx context.Context, db *client.Client, m module, part []
 		return p, err
 	}
 	notes, err := db.HMGet(ctx, m.notes(), fields...).Result()
-	return place{texts(keys), texts(notes)}, err
+	if err != nil {
+		return p, err
+	}
+	users, err := m.users(ctx, db, names)
+	return place{texts(keys), texts(notes), users}, err
 }
 
 // held returns the id of the key in a field: "" for an empty field, "?" for what is no key.
@@ -203,7 +215,7 @@ func (p place) own(i int) bool { return slices.Contains(strings.Fields(p.notes[i
 // foreign is the fault of a key that dkimbot did not write.
 func (s *Signer) foreign(b *signer.Batch, m module, k dkim.SigningKey) error {
 	return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: b.What(k.Name),
-		Err: fmt.Errorf("a key that dkimbot did not write stands in field %s of %s", field(k.Name), m.keys),
+		Err: fmt.Errorf("a key that dkimbot did not write stands in %s", m.at(k.Name)),
 		Hint: fmt.Sprintf("see whether mail is signed with it; where nothing uses it, run: redis-cli hdel %s %s", m.keys,
 			field(k.Name))}
 }

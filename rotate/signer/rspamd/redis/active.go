@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,14 @@ const chunk = 500
 
 // field is the name of a key in its hash.
 func field(n dkim.Name) string { return n.Selector + "." + n.Domain }
+
+// KeyPlace says where rspamd looks for a selector's key.
+func (c Config) KeyPlace(n dkim.Name) string {
+	return fmt.Sprintf("%s in database %d of Redis at %s", module{keys: c.KeyPrefix}.at(n), c.DB, c.Address)
+}
+
+// at says in messages where a key of a module is.
+func (m module) at(n dkim.Name) string { return "field " + field(n) + " of " + m.keys }
 
 // Active returns what each of the domains is signed with: Redis is asked as rspamd asks it. A domain without a
 // selector, or whose selector has no key, is left out; so is one whose fields for dkim_signing and arc differ, since

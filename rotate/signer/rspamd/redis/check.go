@@ -166,7 +166,9 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 				continue
 			}
 			in := p.held(j)
-			if in != "" && in != k.Ref().KeyID && !p.own(j) && signs[k.Domain][i] != (dkim.Ref{Name: k.Name, KeyID: in}) {
+			if other := p.occupied(j, k, signs[k.Domain][i]); other != "" {
+				b.Fail(k.Name, b.Occupied(k.Name, m.at(k.Name), other))
+			} else if in != "" && in != k.Ref().KeyID && !p.own(j) && signs[k.Domain][i] != (dkim.Ref{Name: k.Name, KeyID: in}) {
 				b.Fail(k.Name, s.foreign(b, m, k))
 			} else if err := s.checkKey(k); err != nil {
 				b.Fail(k.Name, err)

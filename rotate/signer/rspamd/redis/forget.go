@@ -14,7 +14,8 @@ import (
 )
 
 // Forget removes the fields that hold these keys and that dkimbot wrote. A key whose selector signs is kept and refused
-// with the code "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
+// with the code "key-in-use", and so is one in a field to which another domain's selector leads. Forgetting what is not
+// there succeeds. Failures are by domain, as with Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	failed := map[string]error{}
 	var valid []dkim.Ref
@@ -63,6 +64,8 @@ func (s *Signer) forget(ctx context.Context, db *client.Client, part []dkim.Ref,
 					What: signer.Forgetting(ref, s.cfg.Name),
 					Err:  fmt.Errorf("%s has its selector for %s", m.selectors, ref.Domain),
 					Hint: signer.ReplaceFirst("its field in that hash")}
+			case p.users[j] != "":
+				failed[ref.Domain] = signer.OthersUse(ref, s.cfg.Name, m.at(ref.Name), p.users[j])
 			default:
 				gone = append(gone, field(ref.Name))
 			}
