@@ -207,6 +207,45 @@ func TestRelativePaths(t *testing.T) {
 	}
 }
 
+// As in a shell, patterns leave out names that begin with a dot, unless they begin with one themselves: an editor's lock
+// is a link that leads nowhere.
+func TestHiddenIncludes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const include = "providers: { lab: { driver: zonefile, dir: zones } }\nsigners: { hook: { driver: exec, command: " +
+		"[x] } }\ninclude: [domains.d/*.yaml, '*/more.yaml', domains.d/.own*.yaml]\n"
+	write(t, "dkimbot.yaml", 0o600, include)
+	for _, name := range []string{"domains.d/a.yaml", "domains.d/.a.yaml", ".git/more.yaml", "other/more.yaml",
+		"domains.d/.own.yaml"} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		domain := strings.Trim(strings.ReplaceAll(strings.TrimSuffix(name, ".yaml"), "/", "-"), ".") + ".example"
+		write(t, name, 0o600, "- { name: "+strings.ReplaceAll(domain, "-.", "-")+", provider: lab, signers: [hook] }\n")
+	}
+	if err := os.Symlink("root@vm.1:5", "domains.d/.#a.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load("dkimbot.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range c.Domains {
+		got = append(got, d.Name)
+	}
+	if diff := cmp.Diff([]string{"domains.d-a.example", "other-more.example", "domains.d-own.example"}, got); diff != "" {
+		t.Errorf("domains (-want +got):\n%s", diff)
+	}
+	if err := os.Symlink("nowhere", "domains.d/b.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Load("dkimbot.yaml")
+	const want = "domains.d/b.yaml:1: is a link to a file that does not exist, or was removed just now: remove the link"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // Load changes nothing: the directory is the same before and after.
 func TestLoadWritesNothing(t *testing.T) {
 	mustText(t, twoDomains, nil)

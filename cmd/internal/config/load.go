@@ -75,6 +75,9 @@ func (b *builder) include(s *node.Section) {
 				"correct the name, or write a pattern such as domains.d/*.yaml if it may be missing")
 		}
 		for _, file := range files {
+			if node.Hidden(full, file) {
+				continue
+			}
 			if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
 				at[i].Fail(file+" is not a regular file", "remove it, or write a pattern that leaves it out: domains.d/*.yaml")
 				continue

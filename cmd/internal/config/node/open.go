@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -27,6 +28,18 @@ func (f *Findings) Open(path string, env Lookup) (*Document, Value, bool) {
 	return doc, root, ok
 }
 
+// Hidden reports whether a pattern comes to a file by a name with a dot in front that the pattern does not spell out.
+// As with a shell, that is none of its files: editors put locks and copies there.
+func Hidden(pattern, file string) bool {
+	parts := strings.Split(pattern, "/")
+	for i, name := range strings.Split(file, "/") {
+		if strings.HasPrefix(name, ".") && i < len(parts) && !strings.HasPrefix(parts[i], ".") {
+			return true
+		}
+	}
+	return false
+}
+
 // maxFile is room for a hundred thousand domains in one file.
 const maxFile = 64 << 20
 
@@ -43,6 +56,9 @@ func (d *Document) read(path string) ([]byte, bool) {
 	switch r := (*safefile.Refused)(nil); {
 	case errors.As(err, &r):
 		problem, remedy = d.refusal(r)
+	case errors.Is(err, fs.ErrNotExist) && len(d.Files) > 1: // a pattern found its name
+		problem, remedy = "is a link to a file that does not exist, or was removed just now",
+			"remove the link, or run the command again"
 	case errors.Is(err, fs.ErrNotExist):
 		problem = "there is no such file"
 		remedy = "name the configuration with --config or DKIMBOT_CONFIG; " +
