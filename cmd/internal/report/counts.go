@@ -123,14 +123,25 @@ func NeedsPerson(st rotate.State) bool {
 	return false
 }
 
-// Graver reports whether a domain is to be named before another one: it needs a person, or a compromised key of it is
-// not revoked, and the other one does not.
+// MailFails reports whether all mail of the domain is known to fail now.
+func MailFails(st rotate.State) bool {
+	return Unpublished(st) != nil ||
+		slices.ContainsFunc(st.Drift, func(f finding.Finding) bool { return f.Code == codes.MailFails })
+}
+
+// Graver reports whether a domain is to be named before another one: its mail fails; or else it needs a person, first
+// for a compromised key that is not revoked; or else such a key waits for something; and the other one does not.
 func Graver(st, than rotate.State) bool {
 	rank := func(st rotate.State) int {
+		exposed, person := len(Unrevoked(st)) > 0, NeedsPerson(st)
 		switch {
-		case NeedsPerson(st):
+		case MailFails(st):
+			return 4
+		case person && exposed:
+			return 3
+		case person:
 			return 2
-		case len(Unrevoked(st)) > 0:
+		case exposed:
 			return 1
 		}
 		return 0

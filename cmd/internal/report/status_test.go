@@ -158,12 +158,15 @@ func TestUnrevoked(t *testing.T) {
 	}
 }
 
-// TestGraver: a domain that needs a person is named first, then one whose compromised key is not revoked.
+// TestGraver: a domain whose mail fails is named first, whether a person is needed or not; then one that needs a person,
+// for a compromised key that is not revoked before all else; then one whose compromised key waits.
 func TestGraver(t *testing.T) {
 	drifts := rotate.State{Drift: []finding.Finding{{Code: codes.RecordVanished}}}
 	waits := rotate.State{Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{Leaked: now, PublishedAt: now}}}}
 	person := rotate.State{Drift: []finding.Finding{{Code: codes.KeyMissing, Asks: true}}}
-	order := []rotate.State{drifts, waits, person}
+	exposed := rotate.State{Selectors: waits.Selectors, Failures: 1}
+	fails := rotate.State{Drift: []finding.Finding{{Code: codes.KeyMissing}, {Code: codes.MailFails}}}
+	order := []rotate.State{drifts, waits, person, exposed, fails}
 	for i, a := range order {
 		for j, b := range order {
 			if got := report.Graver(a, b); got != (i > j) {
