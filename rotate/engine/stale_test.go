@@ -204,10 +204,7 @@ func TestOldKeystore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			w.settle(d)
-			old := map[dkim.Name][]*dkim.PrivateKey{}
-			for n, keys := range w.keys {
-				old[n] = append([]*dkim.PrivateKey(nil), keys...)
-			}
+			old := w.backup()
 			prepare(w, d)
 			now := w.keys
 			w.keys = old

@@ -39,9 +39,12 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 			"with the same policy by mistake")
 	}
 	if !p.mayMove() {
-		return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("%s: it is %s, and mail may still need both of its keys", what,
-			p.Have.Phase), "'dkimbot status --domain "+p.Want.Name+"' says when it is ready; until then put the old selectors "+
-			"back into its policy: selectors: ["+strings.Join(selectorNames(p.Have), ", ")+"]")
+		why, end := fmt.Sprintf("it is %s, and mail may still need both of its keys", p.Have.Phase), "it is ready"
+		if p.Have.Phase == rotate.Ready { // signers leave a compromised key, or the standby gets a fresh one
+			why, end = p.restless(), "that is done"
+		}
+		return nil, fault.Refuse(codes.NotAtRest, what+": "+why, "'dkimbot status --domain "+p.Want.Name+"' says when "+end+
+			"; until then put the old selectors back into its policy: selectors: ["+strings.Join(selectorNames(p.Have), ", ")+"]")
 	}
 	if p.Have.OnHold != nil {
 		return nil, fault.Refuse(codes.OnHold, what+": the domain is on hold since "+calendar.Utc(p.Have.OnHold.At),
@@ -62,18 +65,24 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 }
 
 // mayMove reports whether no mail needs more of the domain's keys than a move keeps. In a drain that is over, and
-// where both keys are compromised, so that both are revoked, a move is the way out of a keystore that was lost: nothing
-// can be replaced there.
+// where the active key is compromised and signers can't be given the other one, a move is the way out of a keystore
+// that was lost or is an older copy: nothing can be replaced there. Both records stay, but for the revocation.
 func (p *order) mayMove() bool {
 	pair := follow.SelectorPair(p.Have)
 	draining := p.Have.Phase == rotate.Draining
 	switch {
 	case p.Have.Phase != rotate.Ready && !draining:
 		return false
-	case p.Have.Leaked(pair[0]) && p.Have.Leaked(pair[1]):
+	case p.Have.Leaked(pair[0]) && p.Have.Leaked(pair[1]), p.Have.Leaked(p.Have.Active) && p.cornered():
 		return true
 	}
 	return p.restless() == "" && !(draining && p.Now.Before(health.DrainedAt(&p.Judge, p.Have.Draining)))
+}
+
+// cornered reports whether signers can't be given the other one of the domain's two selectors, whatever its policy
+// names by now.
+func (p *order) cornered() bool {
+	return health.NewJudge(p.Now, health.Managing(p.Want, p.Have), p.Have, p.Seen).Refuge() == ""
 }
 
 // goBackIfShown goes back, unless mail would not verify then. During the move signers still rely on the old record.

@@ -40,9 +40,21 @@ func TestChangeSelectors(t *testing.T) {
 		"draining":             {named(plantest.Draining(), "a", "b"), codes.NotAtRest},
 		"a key is compromised": {named(at(plantest.Ready(), plantest.Leak("s1")), "a", "b"), codes.NotAtRest},
 		"the other is":         {named(at(plantest.Ready(), plantest.Leak("s2")), "a", "b"), codes.NotAtRest},
-		"drained just now":     {named(plantest.Drained(), "a", "b"), ""},
-		"one of them":          {named(plantest.Ready(), "a", "s2"), codes.SelectorsOverlap},
-		"one of before":        {named(at(plantest.Ready(), kept), "old", "b"), codes.SelectorsOverlap},
+		"the active is, and the other's private key is lost": {named(at(plantest.Ready(), func(s *scene) {
+			plantest.Leak("s1")(s)
+			s.Hold("s2", "", 2)
+		}), "a", "b"), ""},
+		"the active is in a drain, and the other's private key is lost": {named(at(plantest.Draining(), func(s *scene) {
+			plantest.Leak("s2")(s)
+			s.Hold("s1", "", 2)
+		}), "a", "b"), ""},
+		"the other is, and the active's private key is lost": {named(at(plantest.Ready(), func(s *scene) {
+			plantest.Leak("s2")(s)
+			s.Hold("s1", "", 2)
+		}), "a", "b"), codes.NotAtRest},
+		"drained just now": {named(plantest.Drained(), "a", "b"), ""},
+		"one of them":      {named(plantest.Ready(), "a", "s2"), codes.SelectorsOverlap},
+		"one of before":    {named(at(plantest.Ready(), kept), "old", "b"), codes.SelectorsOverlap},
 		"one of before, empty": {named(at(plantest.Ready(), func(s *scene) {
 			kept(s)
 			s.Have.Earlier["old"].Retired = nil
@@ -59,6 +71,10 @@ func TestChangeSelectors(t *testing.T) {
 		st, events, err := ordered(c.scene, rotate.ChangeSelectors{})
 		if fault.CodeOf(err) != c.code || (err == nil) != (c.code == "") {
 			t.Errorf("%s: %v", title, err)
+		}
+		if says := "reported as compromised and is not replaced yet"; strings.Contains(title, "compromised") &&
+			!strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v does not say that a key was %s", title, err, says)
 		}
 		if (len(events) == 1) != (err == nil) || err == nil && (st.Origin == nil || st.Selectors["s1"] != nil) {
 			t.Errorf("%s: %v, from %+v", title, events, st.Origin)

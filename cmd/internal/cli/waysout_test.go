@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -65,6 +66,16 @@ func TestHintsLeadOut(t *testing.T) {
 			hands: []hand{{"restore it from a backup|names the right keystore", func(t *testing.T, l *lab) {
 				must(t, os.RemoveAll(l.path("keys")))
 				must(t, os.Rename(l.path("away"), l.path("keys")))
+			}}}},
+		{name: "an older keystore, and the active key is compromised", arrange: func(t *testing.T, l *lab) {
+			olderKeystore(t, l)
+			l.run(t, append(rotate, "--compromised")...).want(t, 3)
+		}, ask: rotate, code: "old-keystore",
+			hands: []hand{{"name two other selectors in the domain's policy, and run: 'dkimbot rotate --domain " + d +
+				" --change-selectors'", func(t *testing.T, l *lab) {
+				l.policy(t, "selectors: [a1, a2]")
+				l.run(t, append(rotate, "--change-selectors", "--wait")...).want(t, 0, "the domain moves over from s1 and s2",
+					"a1: signer mx1 signs with it now", "s1: key ", "was revoked in DNS")
 			}}}},
 		{name: "released", arrange: func(t *testing.T, l *lab) { l.run(t, "release", "--domain", d).want(t, 0) }, ask: rotate,
 			code: "released"},
@@ -217,9 +228,23 @@ func loseStateDatabase(t *testing.T, l *lab) {
 func olderState(t *testing.T, l *lab) {
 	t.Helper()
 	old := l.read(t, "state.db")
+	rotateTwice(t, l)
+	loseStateDatabase(t, l)
+	l.file(t, "state.db", old)
+}
+
+// olderKeystore restores a copy of the keystore that is two rotations old.
+func olderKeystore(t *testing.T, l *lab) {
+	t.Helper()
+	must(t, exec.Command("cp", "-rp", l.path("keys"), l.path("older")).Run())
+	rotateTwice(t, l)
+	must(t, os.RemoveAll(l.path("keys")))
+	must(t, os.Rename(l.path("older"), l.path("keys")))
+}
+
+func rotateTwice(t *testing.T, l *lab) {
+	t.Helper()
 	for range 2 {
 		eventually(t, "a rotation", func() bool { return l.run(t, "rotate", "--domain", "example.test", "--wait").code == 0 })
 	}
-	loseStateDatabase(t, l)
-	l.file(t, "state.db", old)
 }
