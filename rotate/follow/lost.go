@@ -103,7 +103,7 @@ func CaughtUp(d rotate.Domain, have rotate.State, a rotate.Adoption) rotate.Stat
 // made.
 func OnlyReplaced(st rotate.State, seen rotate.Observation, standby string) bool {
 	at, key := seen.Selectors[standby], st.Selector(st.Active).Key
-	waits := st.Phase == rotate.Ready && standby != st.Active || st.Phase == rotate.Replacing && standby == st.Draining
+	waits := st.Phase == rotate.Ready || st.Phase == rotate.Replacing
 	return waits && st.Leaked(st.Active) && seen.Selectors[st.Active].KeyID == key.ID && !at.Kept &&
 		st.Selector(standby).ReplacedBefore(at.KeyID)
 }
