@@ -189,7 +189,7 @@ func (st *State) noticed(seen Observation) {
 		ref := st.Identify(s.Ref)
 		differs := ref.Selector != c.Selector || ref.KeyID != c.KeyID
 		if ok && s.Err == nil && (differs || s.Here.Selector != "") {
-			if differs && !c.Unsure && dkim.UnfitFor(ref.KeyID) == "" { // else nobody changed what it signs with
+			if differs && !c.Unsure && dkim.UnfitFor(ref.KeyID) == "" { // else its key was not changed
 				c.Undone++
 			}
 			c.Unsure = true

@@ -21,7 +21,7 @@ type Parted struct {
 // registries give a delegation.
 const forgets = 48 * time.Hour
 
-// Over reports whether nobody asks the account any more for a key that was reported, if the delegation has moved.
+// Over reports whether the account is no longer asked for a key that was reported, if the delegation has moved.
 func (p Parted) Over(now time.Time) bool {
 	return !p.Leaked.IsZero() && !now.Before(p.Leaked.Add(forgets))
 }

@@ -13,7 +13,7 @@ var words = []string{"planner", "view", "Judge", "Check", "health", "draft", "or
 	"Rollback", "Release", "Reclaim", "Retired", "State", "Selector", "Key", "DomainPlan", "Step", "SelectorSeen"}
 
 // wholly are packages of which each function is one of theirs.
-var wholly = []string{"plan", "order", "adoption", "health", "observe"}
+var wholly = []string{"plan", "order", "adoption", "health", "observe", "finding"}
 
 // decides reports whether a function belongs to the planner, the transitions or the steps.
 func decides(pkg string, fn *ast.FuncDecl) bool {

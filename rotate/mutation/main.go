@@ -23,7 +23,7 @@ var accepted string
 var packages = []string{"rotate", "rotate/approval", "rotate/health", "rotate/order", "rotate/plan", "rotate/adoption",
 	"rotate/forecast", "rotate/foresight", "rotate/handover", "rotate/observe", "rotate/engine",
 	"rotate/lease", "rotate/batch", "rotate/quota", "rotate/follow", "rotate/wayout", "rotate/shown", "rotate/algorithm",
-	"rotate/keyring"}
+	"rotate/keyring", "rotate/finding"}
 
 // options are the flags.
 type options struct {

@@ -75,6 +75,18 @@ func TestReportedBeforeOfANewDomain(t *testing.T) {
 	}
 }
 
+// TestReportedBeforeOfAKeyToCome: nor of a selector whose key is yet to be made: that is what the refusal says.
+func TestReportedBeforeOfAKeyToCome(t *testing.T) {
+	s := plantest.Bootstrapping()
+	s.Have.Fled = rotate.Fled{Selector: "s2", KeyID: plantest.Keys()[3].ID(), At: s.Now}
+	s.Have.Selectors["s1"].Key = nil
+	s.Show("s1")
+	s.Hold("s1", "", 0)
+	if _, _, err := ordered(s, rotate.Compromised{}); fault.CodeOf(err) != codes.NoKeyYet {
+		t.Errorf("a report of no key: %v", err)
+	}
+}
+
 // TestReportedBeforeInAMove: so it is while the domain moves to other selectors and the old ones are signed with.
 func TestReportedBeforeInAMove(t *testing.T) {
 	for title, c := range map[string]struct {
