@@ -61,6 +61,10 @@ func (st *State) Begin(i Intent, p Policy) {
 	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost, or is to be another one
 		st.Enter(Replacing)
 		st.Draining = i.Selector
+	case st.Phase == Switching && i.Kind == StoreKey: // the key there was lost before a signer came to it
+		st.Enter(Draining)
+		st.Enter(Replacing)
+		st.Draining, st.Target, st.Held = i.Selector, "", nil
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
 		st.Enter(Switching)
 		st.Target = i.Selector
@@ -180,9 +184,8 @@ func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Durati
 	return complete
 }
 
-// noticed notes which signers were seen to sign with something else than they
-// confirmed. A signer that drifted does not come back unnoticed: it has to confirm
-// again, so that the drain starts again (I10).
+// noticed notes which signers were seen to sign with something else than they confirmed. A signer that drifted does not
+// come back unnoticed: it has to confirm again, so that the drain starts again (I10).
 func (st *State) noticed(seen Observation) {
 	for name, s := range seen.Signers {
 		c, ok := st.Signers[name]
@@ -198,10 +201,9 @@ func (st *State) noticed(seen Observation) {
 	}
 }
 
-// CompleteSwitch enters the phase after a switch when all signers have confirmed
-// it, and reports whether it did. The switch was complete at atLeast or later: a
-// signer that was taken out of the configuration meanwhile may have signed with
-// the old selector until then (I10).
+// CompleteSwitch enters the phase after a switch when all signers have confirmed it, and reports whether it did. The
+// switch was complete at atLeast or later: a signer that was taken out of the configuration meanwhile may have signed
+// with the old selector until then (I10).
 func (st *State) CompleteSwitch(signers []string, atLeast time.Time) bool {
 	if st.Phase != Bootstrapping && st.Phase != Switching || st.Target == "" || len(signers) == 0 {
 		return false

@@ -10,8 +10,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/quota"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // wait puts a switch off that the counts hold back: it is what comes next. Where a
@@ -25,10 +25,10 @@ func (r *run) wait(ctx context.Context, err error) error {
 	standby := health.Managing(r.want, r.st).Policy.Other(r.st.Active)
 	if r.left.Asked || r.grant != nil {
 		return r.refused("", fault.Refuse(codes.Threshold,
-			fmt.Sprintf("start %s of %s: %v", plan.ChangeWords(codes.ActionRotate, standby), r.want.Name, held),
+			fmt.Sprintf("start %s of %s: %v", wayout.Change(codes.ActionRotate, standby), r.want.Name, held),
 			"try again "+held.When+", or start it now with "+rotate.FlagCounts))
 	}
-	why := rotate.Reason{Code: codes.Limit, Message: plan.ChangeWords(codes.ActionRotate, standby) + " waits: " + held.Error()}
+	why := rotate.Reason{Code: codes.Limit, Message: wayout.Change(codes.ActionRotate, standby) + " waits: " + held.Error()}
 	r.plan.Steps, r.plan.Switches, r.plan.Reason, r.plan.Held = nil, false, why, held.Bound.Key
 	r.plan.Next = &rotate.Next{Action: codes.ActionRotate, Selector: standby, At: held.Until, Reason: why}
 	return r.rest(ctx)

@@ -55,12 +55,12 @@ func (j *Judge) Cornered(s rotate.Step, err error) error {
 
 // StayInUse says why nothing is done about compromised keys that sign, and what a person can do.
 func (j *Judge) StayInUse(selectors []string, why error) error {
-	hint := fault.HintOf(why)
-	if hint != "" {
-		hint += "; or "
+	hint, now := fault.HintOf(why), "'"+j.RevokeNow(selectors)+"'"
+	if !strings.Contains(hint, now) {
+		hint = strings.TrimPrefix(hint+"; or revoke it now anyway: "+now, "; or ")
 	}
 	return finding.WithThing(finding.Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why),
-		Err: why, What: j.StillUsed(selectors), Hint: hint + "revoke it now anyway: '" + j.RevokeNow(selectors) + "'"})
+		Err: why, What: j.StillUsed(selectors), Hint: hint})
 }
 
 // StillUsed says that signers sign with compromised keys, and what that means.

@@ -42,6 +42,9 @@ func (h *Check) lostKey(s string) finding.Finding {
 		return finding.Finding{Message: finding.BothMissing, Asks: true,
 			Repair: "check that the configuration names the right keystore, or restore the keystore from a backup; " +
 				"dkimbot makes no new key while both are missing" + beginAgain(h.Want.Name)}
+	case (s == h.Haven() || s == h.Have.Target) && !FreshLost(&h.Judge, s) && slices.Contains(h.ExposedKeys(), other):
+		idle := h.Renewable(s) || s == h.Have.Target && !h.InHands(h.Have.Selector(s).Key.ID)
+		return finding.Needed(h.Want.Name, other, h.RevokeNow([]string{other}), s == h.Have.Draining, idle)
 	case s == h.Have.Target:
 		return finding.Finding{Message: ", and signers are being switched to it", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
@@ -54,8 +57,6 @@ func (h *Check) lostKey(s string) finding.Finding {
 	case s == h.Have.Active:
 		return finding.Finding{Message: "; the signers continue with their copies, but none can be given it again", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
-	case s == h.Haven() && !FreshLost(&h.Judge, s) && slices.Contains(h.ExposedKeys(), other):
-		return finding.Needed(h.Want.Name, other, h.RevokeNow([]string{other}), s == h.Have.Draining, h.Renewable(s))
 	case s == h.Have.Draining && h.Have.Selector(s).Next == nil:
 		return finding.Finding{Message: "; it is only needed for a rollback",
 			Repair: "it is replaced by itself when the drain is over"}

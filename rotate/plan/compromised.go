@@ -46,7 +46,12 @@ func (p *planner) flees() bool {
 		startOver(p, from)
 		return true
 	}
-	if to := p.Refuge(); to != "" {
+	if to := p.Refuge(); to != "" && noneCame(p, to) {
+		p.repair()
+		p.shelter()
+		p.replace(to)
+		return true
+	} else if to != "" {
 		p.flee(from, to)
 		return true
 	}
@@ -65,6 +70,13 @@ func (p *planner) flees() bool {
 		p.empty(to) // the keystore is asked again soon, and not when a drain is over
 	}
 	return false
+}
+
+// noneCame reports whether a switch leads to a key that the keystore has lost before a signer came to it: no mail needs
+// it, and a fresh one takes its place, to which signers flee.
+func noneCame(p *planner, to string) bool {
+	return p.Have.Phase == rotate.Switching && nowhereToFlee(p, to) && wayout.Unneeded(&p.Judge, to) &&
+		!p.Now.Before(wayout.Quiet(&p.Judge, to))
 }
 
 // startOver plans that a fresh key takes the place of the active one, which is revoked: signers can't be given the

@@ -177,7 +177,13 @@ func TestDutiesAreIndependent(t *testing.T) {
 			s.Sign("s1", "mx1")
 			s.Hold("s2", "", 0)
 			s.Drift("", "", "mx2")
-		}, "verify s1, activate s1/mx2", "key-missing"},
+		}, "verify s1, activate s1/mx2, generate s2, store s2, publish s2, verify s2, destroy s2", ""},
+		{"switching, active compromised, target's key lost, mail may need it", plantest.Switching, func(s *scene) {
+			leak(s, "s1")
+			s.Sign("s1", "mx1")
+			s.Hold("s2", "", 0)
+			s.Have.SwitchedAt = s.Now
+		}, "", "key-missing"},
 		{"switching, active compromised, target's key lost, a signer is there, a host rebuilt", plantest.Switching,
 			func(s *scene) { leak(s, "s1"); s.Hold("s2", "", 0); s.Drift("", "", "mx2") }, "revoke s1", "key-missing"},
 		{"switching, active compromised, target foreign, a host rebuilt", plantest.Switching, func(s *scene) {

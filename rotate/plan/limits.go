@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/wayout"
 )
 
 // bar is a rule of the limits that holds a change back now.
@@ -58,9 +59,9 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 		return false
 	}
 	d.plan.Held = held[0].key
-	why := rotate.Reason{Code: held[0].code, Message: ChangeWords(action, selector) + " waits: " + sayAll(held)}
+	why := rotate.Reason{Code: held[0].code, Message: wayout.Change(action, selector) + " waits: " + sayAll(held)}
 	if d.req.Asked || d.req.Named && held[0].code != codes.OnHold {
-		d.stop(d.refusal(fmt.Sprintf("start %s of %s: %s", ChangeWords(action, selector), d.Want.Name, sayAll(held)), held))
+		d.stop(d.refusal(fmt.Sprintf("start %s of %s: %s", wayout.Change(action, selector), d.Want.Name, sayAll(held)), held))
 		return true
 	}
 	if opens.IsZero() {
@@ -105,19 +106,6 @@ func sayAll(held []bar) string {
 		says[i] = r.says
 	}
 	return strings.Join(says, ", and ")
-}
-
-// ChangeWords names the change that begins.
-func ChangeWords(action codes.Action, selector string) string {
-	switch action {
-	case codes.ActionAdopt:
-		return "the adoption of keys"
-	case codes.ActionBootstrap:
-		return "the creation of the first keys"
-	case codes.ActionReplace:
-		return "the replacement of the key at " + selector
-	}
-	return "the switch to " + selector
 }
 
 // opening moves what comes next to the time at which it may begin, and says why. What a person asked for is

@@ -34,8 +34,12 @@ func Exposed(sight rotate.Sight, key *rotate.Key) string {
 	return "; " + still + " still shows the compromised key, and receivers that ask there accept it until that follows"
 }
 
-// Of returns a key's record as a server shows it, "" where none does.
+// Of returns a key's record as a server shows it, "" where none does. Of servers that differ one must show it alone:
+// what two records at a name mean is undefined (RFC 6376 section 3.6.2.2).
 func Of(sight rotate.Sight, key *rotate.Key) string {
+	if len(sight.Shown) > 0 && !Alone(sight, key) {
+		return ""
+	}
 	for _, v := range sight.Values {
 		if key != nil && dkim.Serves(v, key.Record) {
 			return v

@@ -39,6 +39,7 @@ type change struct {
 	visible []time.Time // by server
 	others  bool        // somebody else made it
 	seen    bool        // and dkimbot saw that
+	seenAt  time.Time   // first
 	led     *detour     // it is a CNAME, which leads there
 	held    bool        // a server to which it was due did not answer then
 }

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -150,6 +151,7 @@ func (l ledger) Claim(_ context.Context, owner string, name dkim.Name) (dkim.Nam
 	if holder := l.store.holder(owner); holder != (dkim.Name{}) && holder != name {
 		return holder, nil
 	}
+	maps.DeleteFunc(l.store.names, func(at string, of dkim.Name) bool { return at == owner || of == name })
 	if owner != name.String() {
 		l.store.names[owner] = name
 	}

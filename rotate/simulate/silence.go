@@ -54,18 +54,21 @@ func (w *world) showAlone(n *zoneName, keyID string, heard bool) bool {
 // unheard notes that a host may be given a key though some servers do not say that they
 // show it: its mail is lost as it is while another signs with the key, or it flees. Who asks
 // those servers may not verify its mail until they show the record. One that signs with
-// nothing, or with what no resolver holds any more, does not wait for resolvers either.
+// nothing, or with what no resolver holds any more, does not wait for resolvers either; and for one that signs with
+// nothing a server is enough, whatever the others show.
 func (w *world) unheard(h *host, ref dkim.Ref) {
 	n, rescue := w.names[ref.Name], w.rescues(ref)
 	_, used := w.lastHeld[ref.KeyID]
 	spent := w.spent(h.loaded[ref.Domain])
 	joins := w.lost(h, ref.Domain) && (used ||
 		slices.ContainsFunc(w.hostNames, func(name string) bool { return w.hosts[name].loaded[ref.Domain] == ref }))
+	_, signs := h.loaded[ref.Domain]
+	bare := joins && !signs
 	if n == nil || len(n.changes) == 0 || !joins && !spent && !w.fleeing(ref) ||
-		!w.showAlone(n, ref.KeyID, true) && !rescue {
+		!w.showAlone(n, ref.KeyID, true) && !rescue && !(bare && w.somewhere(n, ref.KeyID)) {
 		return
 	}
-	if _, signs := h.loaded[ref.Domain]; joins && !signs {
+	if bare {
 		h.blind[ref.Domain] = true
 	}
 	since, at := n.standing()
@@ -84,9 +87,6 @@ func (w *world) unheard(h *host, ref dkim.Ref) {
 // the revoked one, signers still have that.
 func (w *world) rescues(ref dkim.Ref) bool {
 	n := w.names[ref.Name]
-	shows := func(n *zoneName, server int, keyID string) bool {
-		return slices.ContainsFunc(n.shown(server, w.now).values, func(v string) bool { return w.keys.of(v) == keyID })
-	}
 	for _, l := range w.leaks {
 		left := w.names[l.ref.Name]
 		if l.ref.Domain != ref.Domain || !l.used || left == nil {
@@ -97,10 +97,18 @@ func (w *world) rescues(ref dkim.Ref) bool {
 		if n == left && !replaced || n != left && !revoked {
 			continue
 		}
-		for i := range w.servers {
-			if n != nil && shows(n, i, ref.KeyID) {
-				return true
-			}
+		if w.somewhere(n, ref.KeyID) {
+			return true
+		}
+	}
+	return false
+}
+
+// somewhere reports whether a server shows a key at a name.
+func (w *world) somewhere(n *zoneName, keyID string) bool {
+	for i := range w.servers {
+		if n != nil && slices.ContainsFunc(n.shown(i, w.now).values, func(v string) bool { return w.keys.of(v) == keyID }) {
+			return true
 		}
 	}
 	return false

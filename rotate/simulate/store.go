@@ -238,8 +238,8 @@ func (w *world) rollBack() {
 	for _, d := range w.domains {
 		effects := d.effects
 		m.rolled++
-		back := w.now.Add(spread(w.faults, time.Minute, oldStates))
-		w.at(back, func() { w.rollForth(d, newest, effects) })
+		since, back := w.now, w.now.Add(spread(w.faults, time.Minute, oldStates))
+		w.at(back, func() { w.rollForth(d, newest, effects, since) })
 	}
 	w.wakeAll()
 }
@@ -265,13 +265,15 @@ func shadowedSince(newest, before rotate.State) bool {
 const oldStates = 3 * day
 
 // rollForth gives a domain its newest state back, if nothing was done since.
-func (w *world) rollForth(d *domain, newest map[string]row, effects int) {
+// What dkimbot saw with the old one is in none then.
+func (w *world) rollForth(d *domain, newest map[string]row, effects int, since time.Time) {
 	m := w.store
 	m.rolled--
 	if r, ok := newest[d.name]; !ok || d.effects != effects || d.acting != nil {
 		d.rolledBack = true
 	} else {
 		m.rows[d.name], m.swapped = r, w.now
+		w.unsee(d, since)
 		delete(m.leases, d.name)
 		w.reloadStates()
 		w.log(d.name, "its newest state is there again")

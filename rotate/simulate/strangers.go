@@ -130,13 +130,15 @@ func (p *process) overwritten(n *zoneName, by *turn) bool {
 
 // glimpse is a change of other people that a process was the first to see.
 type glimpse struct {
-	n  *zoneName
-	at time.Time // of the change
+	n      *zoneName
+	at     time.Time // of the change
+	before time.Time // the last look before that
 }
 
 // forgets takes note that a process has ended, and what it saw and could not write before its next effect with it.
 func (p *process) forgets() {
-	for _, g := range p.glimpses {
+	for _, g := range slices.Backward(p.glimpses) {
+		g.n.looked = g.before
 		for i := range g.n.changes {
 			if c := &g.n.changes[i]; c.at.Equal(g.at) {
 				c.seen = false
@@ -151,17 +153,32 @@ func (p *process) keeps(domain string) {
 	p.glimpses = slices.DeleteFunc(p.glimpses, func(g glimpse) bool { return g.n.name.Domain == domain })
 }
 
+// unsee takes back that dkimbot saw changes of other people at a domain's names since then.
+func (w *world) unsee(d *domain, since time.Time) {
+	for _, n := range w.names {
+		for i := range n.changes {
+			if c := &n.changes[i]; n.name.Domain == d.name && c.seen && c.seenAt.After(since) {
+				c.seen = false
+			}
+		}
+	}
+}
+
 // noteSeen remembers when dkimbot saw what stands at the name, and which changes of other
 // people it has seen.
 func (p *process) noteSeen(n *zoneName, sight rotate.Sight) {
+	if p.turn.dry {
+		return // a plan writes nothing down
+	}
+	before := n.looked
 	if n.looked = p.now; p.store.lost != nil {
 		return // it can't be written
 	}
 	for i := range n.changes {
 		if c := &n.changes[i]; c.others && !c.seen && slices.Equal(slices.Sorted(slices.Values(c.values)), sight.Values) &&
 			!slices.ContainsFunc(c.wild, func(v string) bool { return !slices.Contains(sight.Wildcard, v) }) {
-			c.seen = true
-			p.glimpses = append(p.glimpses, glimpse{n, c.at})
+			c.seen, c.seenAt = true, p.now
+			p.glimpses = append(p.glimpses, glimpse{n, c.at, before})
 		}
 	}
 }
