@@ -55,6 +55,7 @@ type RecordSeen struct {
 	Sight Sight
 	Err   error
 	Lost  bool // while the domain moves: the keystore says that it does not hold the key
+	Ended bool // the keystore has an entry of the key's version or a later one, and the key no more: it was destroyed
 }
 
 // SelectorSeen is what DNS and the keystore showed for a selector.

@@ -46,8 +46,7 @@ func (st State) AlreadyReported(selector string) *Retired {
 	return nil
 }
 
-// Reportable reports whether a selector has a key that can be reported as compromised, or has one
-// that was.
+// Reportable reports whether a selector has a key that can be reported as compromised, or has one that was.
 func (st State) Reportable(selector string) bool {
 	return st.Selector(selector).Key != nil || st.AlreadyReported(selector) != nil
 }

@@ -155,6 +155,7 @@ const (
 	NothingToRollBack   Code = "nothing-to-roll-back"   // no switch is in progress, or the old key is being replaced
 	Leaked              Code = "leaked"                 // the key to go back to is compromised
 	ReportedBefore      Code = "reported-before"        // signers have just left a reported key, and no selector is named
+	WhichKey            Code = "which-key"              // two keys sign, and a report names no selector
 	NotManaged          Code = "not-managed"            // dkimbot does not sign for the domain yet
 	Released            Code = "released"               // the domain was released
 	NotReleased         Code = "not-released"           // --undo was given for a domain that was never released

@@ -103,11 +103,10 @@ func (v *view) mayBeUsed(s string) bool {
 	})
 }
 
-// MayRevoke reports whether a record may be revoked: at once where that was ordered,
-// and where the domain was released; else when no signer needs it, or at least one has
-// left it, so that there is mail that verifies (I2). A signer that is new has left nothing, and
-// one whose mail is looked at has left when mail proved it, whatever it says. One that a move had brought to a selector
-// which is given up again has left it, too.
+// MayRevoke reports whether a record may be revoked: at once where that was ordered, and where the domain was
+// released; else when no signer needs it, or at least one has left it, so that there is mail that verifies (I2). A
+// signer that is new has left nothing, and one whose mail is looked at has left when mail proved it, whatever it
+// says. One that a move had brought to a selector which is given up again has left it, too.
 func (j *Judge) MayRevoke(selector string) bool {
 	sel := rotate.SelectorAt(j.Have, selector)
 	if j.Have.Released != nil || sel != nil && sel.Key != nil && sel.Key.RevokeNow {

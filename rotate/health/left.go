@@ -28,7 +28,8 @@ func At(o rotate.Observation, selector string) rotate.SelectorSeen {
 func (h *Check) owed(s string) string {
 	sel := h.Have.Earlier[s]
 	if sel == nil || sel.Key == nil || h.Have.Released != nil || h.Have.Selectors[s] != nil ||
-		!sel.Key.Leaked.IsZero() || sel.Key.PublishedAt.IsZero() && sel.Key.VerifiedAt.IsZero() {
+		!sel.Key.Leaked.IsZero() || sel.Key.PublishedAt.IsZero() && sel.Key.VerifiedAt.IsZero() ||
+		h.Seen.Left[s].Ended && !h.LostAll() { // by a newer state: no mail needs a key that dkimbot has destroyed
 		return ""
 	}
 	if h.leftInUse(s) {

@@ -45,6 +45,11 @@ func TestLostLeft(t *testing.T) {
 	past := plantest.Record(plantest.Keys()[2])
 	stood := earlier(func(sel *rotate.Selector) { sel.Past = []string{plantest.Keys()[2].ID()} })
 	own := plantest.Record(plantest.Keys()[3])
+	destroyed := func(s *scene) {
+		at := s.Seen.Left["a"]
+		at.Ended = true
+		s.Seen.Left["a"] = at
+	}
 	but := func(more ...func(*scene)) []func(*scene) { return append([]func(*scene){had, good, at}, more...) }
 	hold(t, map[string]verdict{
 		"gone":                         {plantest.Ready, but(shownLeft()), lostAt("a"), true},
@@ -60,7 +65,10 @@ func TestLostLeft(t *testing.T) {
 			but(shownLeft(), unpublished, unverified), lostAt("a"), false},
 		"it has no key any more": {plantest.Ready,
 			but(shownLeft(), earlier(func(sel *rotate.Selector) { sel.Key = nil })), lostAt("a"), false},
-		"the domain never had the name": {plantest.Ready, but(shownLeft()), lostAt("b"), false},
+		"the domain never had the name":                       {plantest.Ready, but(shownLeft()), lostAt("b"), false},
+		"it was destroyed, as the state does not know":        {plantest.Ready, but(shownLeft(), destroyed), lostAt("a"), false},
+		"it is not in a keystore that has none of the others": {plantest.Ready,
+			but(shownLeft(), destroyed, lost("s1", "s2")), lostAt("a"), true},
 	})
 }
 

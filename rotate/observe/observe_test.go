@@ -121,17 +121,23 @@ func TestLostMeanwhile(t *testing.T) {
 		have rotate.State
 		keys keystore
 		lost bool
+		over bool // it was there, and was destroyed
 	}{
-		"it is the newest":    {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {key[0]}}}, false},
-		"a newer one is kept": {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {key[0], key[2]}}}, false},
+		"it is the newest":    {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {key[0]}}}, false, false},
+		"a newer one is kept": {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {key[0], key[2]}}}, false, false},
 		"it is kept at another version": {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {key[2], key[0]}}},
-			false},
-		"another one is there":   {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {key[2]}}}, true},
-		"nothing is there":       {moving(), keystore{}, true},
-		"the keystore is silent": {moving(), keystore{err: errors.New("no answer")}, false},
-		"it is compromised":      {compromised, keystore{}, false},
+			false, false},
+		"another one is there":   {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {key[2]}}}, true, true},
+		"it was destroyed":       {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {nil}}}, true, true},
+		"a newer one follows it": {moving(), keystore{keys: map[string][]*dkim.PrivateKey{"o1": {nil, key[2]}}}, true, true},
+		"nothing is there":       {moving(), keystore{}, true, false},
+		"the keystore is silent": {moving(), keystore{err: errors.New("no answer")}, false, false},
+		"it is compromised":      {compromised, keystore{}, false, false},
 	} {
 		seen, _ := look(t, tt.have, tt.keys, nil)
+		if over := seen.Left["o1"].Ended; over != tt.over {
+			t.Errorf("%s: o1 was destroyed: %t", title, over)
+		}
 		if seen.Left["o1"].Lost != tt.lost || seen.Left["o2"].Lost {
 			t.Errorf("%s: o1 is lost: %t; o2, with which no signer signs: %t", title, seen.Left["o1"].Lost, seen.Left["o2"].Lost)
 		}

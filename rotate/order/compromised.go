@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 				Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
 		}
 		selectors = []string{st.Suspect()}
-		if err := p.repeated(selectors[0]); err != nil {
+		if err := cmp.Or(p.repeated(selectors[0]), p.twoSign()); err != nil {
 			return nil, err
 		}
 	}
