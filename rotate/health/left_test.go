@@ -65,8 +65,8 @@ func TestLostLeft(t *testing.T) {
 			but(shownLeft(), unpublished, unverified), lostAt("a"), false},
 		"it has no key any more": {plantest.Ready,
 			but(shownLeft(), earlier(func(sel *rotate.Selector) { sel.Key = nil })), lostAt("a"), false},
-		"the domain never had the name":                       {plantest.Ready, but(shownLeft()), lostAt("b"), false},
-		"it was destroyed, as the state does not know":        {plantest.Ready, but(shownLeft(), destroyed), lostAt("a"), false},
+		"the domain never had the name":                {plantest.Ready, but(shownLeft()), lostAt("b"), false},
+		"it was destroyed, as the state does not know": {plantest.Ready, but(shownLeft(), destroyed), lostAt("a"), false},
 		"it is not in a keystore that has none of the others": {plantest.Ready,
 			but(shownLeft(), destroyed, lost("s1", "s2")), lostAt("a"), true},
 	})

@@ -48,7 +48,7 @@ func (p Parts) Domain(ctx context.Context, want rotate.Domain, have rotate.State
 		wg.Go(func() {
 			name := dkim.Name{Domain: want.Name, Selector: s}
 			sight, err := caught(ctx, name, p.Look)
-			held, ended := holds(ctx, name, *have.Earlier[s].Key, p.Keys)
+			held, ended := holds(ctx, name, have.Earlier[s].Key, p.Keys)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Left[s] = rotate.RecordSeen{Sight: sight, Err: err, Lost: s == follow.Meanwhile(have) && !held, Ended: ended}
@@ -126,9 +126,12 @@ func privateKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys p
 
 // holds reports whether the keystore has a key, at its own version or as the newest, or does not say; and, where it has
 // not, whether it had: its version or a later one was there.
-func holds(ctx context.Context, name dkim.Name, meant rotate.Key, keys ports.KeyReader) (held, ended bool) {
+func holds(ctx context.Context, name dkim.Name, meant *rotate.Key, keys ports.KeyReader) (held, ended bool) {
+	if meant == nil {
+		return true, false
+	}
 	var seen rotate.SelectorSeen
-	privateKey(ctx, name, rotate.Selector{Key: &meant}, keys, &seen)
+	privateKey(ctx, name, rotate.Selector{Key: meant}, keys, &seen)
 	held = seen.KeyErr != nil || seen.Kept || seen.KeyID == meant.ID
 	return held, !held && meant.Version > 0 && seen.Version >= meant.Version
 }

@@ -32,7 +32,7 @@ func Ordered(now time.Time, want rotate.Domain, req rotate.Request, was rotate.P
 // adoption.
 func plan(known health.Check, req rotate.Request, was rotate.Phase, adopted bool) rotate.DomainPlan {
 	want, have, seen := known.Want, known.Have, known.Seen
-	look := health.New(time.Time{}, want, have, seen)
+	look := health.New(known.Now, want, have, seen)
 	drift := finding.Dated(look.Drift(), have.Drift)
 	p := &planner{newDraft(known, req)}
 	p.Reuse(&look)

@@ -14,15 +14,8 @@ import (
 // stands in its place, so that what is written is lost, or it holds no database any more. It looks at its name and its
 // beginning.
 func (s *Store) InPlace() error {
-	now, err := os.Stat(s.path)
-	if err != nil {
-		return fault.Lasting("find the state database "+s.path, err,
-			"put it back where it was, or see dkimbot-recovery(7); then start the daemon again")
-	}
-	if !os.SameFile(s.file, now) {
-		return fault.Lasting("find the state database "+s.path,
-			errors.New("another file took its place after it was opened; what is written to the open one is lost"),
-			"stop the daemon, put the right file there (dkimbot-recovery(7)), and start it again")
+	if err := s.stands(); err != nil {
+		return err
 	}
 	// SQLite reads it, since a file that is opened and closed beside it loses SQLite's locks
 	db, err := sql.Open("sqlite", dsn(s.path, "mode=ro"))
@@ -34,6 +27,22 @@ func (s *Store) InPlace() error {
 	err = broken(s.path, "read", db.QueryRow("PRAGMA schema_version").Scan(&version))
 	if fault.CodeOf(err) == codes.DamagedState {
 		return err
+	}
+	return nil
+}
+
+// stands returns why the name of the database does not lead to the file that is open, nil if it does. Nothing is read or
+// written then: a connection that is opened later would have the other file, whose leases and states are others.
+func (s *Store) stands() error {
+	now, err := os.Stat(s.path)
+	if err != nil {
+		return fault.Lasting("find the state database "+s.path, err,
+			"put it back where it was, or see dkimbot-recovery(7); then start the daemon again")
+	}
+	if !os.SameFile(s.file, now) {
+		return fault.Lasting("find the state database "+s.path,
+			errors.New("another file took its place after it was opened; what is written to the open one is lost"),
+			"stop the daemon, put the right file there (dkimbot-recovery(7)), and start it again")
 	}
 	return nil
 }

@@ -90,6 +90,13 @@ func TestSoundWhileOpen(t *testing.T) {
 			if err := s.InPlace(); (err != nil) != slices.Contains([]string{"all of it", "another file", "no file"}, name) {
 				t.Errorf("at its place: %v", err)
 			}
+			if away := strings.HasSuffix(name, " file"); away { // I8: leases and states of the two are not mixed
+				_, read := s.Load(ctx, "a.test")
+				_, taken := s.Acquire(ctx, ports.LeaseRequest{Domain: "d.test", Owner: "o", TTL: time.Hour, Now: time.Now()})
+				if read == nil || taken == nil {
+					t.Errorf("another file is open: read %v, lease %v", read, taken)
+				}
+			}
 			switch err := s.Intact(ctx); {
 			case damage.says == "":
 				if err != nil {

@@ -65,6 +65,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, errors.Join(broken(path, "open", err), db.Close(), w.close())
 	}
 	s := &Store{writer: w, db: db, file: file}
+	w.stands = s.stands
 	s.reads = reads{path: path, origin: made, from: s}
 	return s, nil
 }
@@ -95,7 +96,7 @@ func prepare(ctx context.Context, db *sql.DB, path string) (made origin, err err
 
 // handle implements source: the same handle serves for as long as the store is open.
 func (s *Store) handle(context.Context) (*sql.DB, func() bool, error) {
-	return s.db, func() bool { return true }, nil
+	return s.db, func() bool { return true }, s.stands()
 }
 
 // renew implements source.

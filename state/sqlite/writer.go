@@ -16,9 +16,10 @@ const writing = "mode=rw&_synchronous=FULL&_txlock=immediate"
 // wait for it at the same time share one transaction, and so one wait for the
 // disk; each is undone alone if it fails.
 type writer struct {
-	path string
-	db   *sql.DB
-	turn chan struct{} // holds one token: the right to commit
+	path   string
+	db     *sql.DB
+	turn   chan struct{} // holds one token: the right to commit
+	stands func() error  // says why the file at path is not the one that is open
 
 	mu    sync.Mutex
 	queue []*change
@@ -54,6 +55,9 @@ func (w *writer) write(ctx context.Context, do func(context.Context, *sql.Tx) er
 	c := &change{do: do, done: make(chan struct{})}
 	if ctx.Err() != nil {
 		return fault.Interrupted("write to the state database "+w.path, ctx.Err())
+	}
+	if err := w.stands(); err != nil {
+		return err
 	}
 	w.mu.Lock()
 	w.queue = append(w.queue, c)
