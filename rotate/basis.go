@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// Basis returns a digest of the part of the state that decides what is done. What every health check writes,
-// such as what comes next and what failed, is not part of it: a daemon that checks a domain makes no saved
-// plan for it stale.
+// Basis returns a digest of the part of the state that decides what is done. What every health check writes, such as
+// what comes next and what failed, is not part of it: a daemon that checks a domain makes no saved plan for it stale.
 func (st State) Basis() string {
 	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "",
 		false, time.Time{}, nil, ""

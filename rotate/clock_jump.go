@@ -16,11 +16,10 @@ type Instant struct {
 // taken to have been set: more than the correction of a clock that drifts.
 const clockSlack = 10 * time.Minute
 
-// Adjusted returns st as it would be if the wall clock had always shown what it
-// shows now. Without that, a clock that was set forward during a drain would end
-// it early, and a key would be replaced that mail in flight needs (I2). It also returns
-// by how much the clock was set forward since st was written; 0 for not, or when
-// that can't be found out, as after a reboot.
+// Adjusted returns st as it would be if the wall clock had always shown what it shows now. Without that, a clock that
+// was set forward during a drain would end it early, and a key would be replaced that mail in flight needs (I2). It
+// also returns by how much the clock was set forward since st was written; 0 for not, or when that can't be found
+// out, as after a reboot.
 func (st State) Adjusted(now Instant) (State, time.Duration) {
 	then := st.Clock
 	if then == nil || then.Boot == "" || then.Boot != now.Boot {

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Duty is what a step belongs to: one thing that dkimbot owes a domain. Duties are
-// planned and carried out independently of each other, so that one which can't be
-// fulfilled now does not stop another that can.
+// Duty is what a step belongs to: one thing that dkimbot owes a domain. Duties are planned and carried out
+// independently of each other, so that one which can't be fulfilled now does not stop another that can.
 type Duty string
 
 // The duties, in the order in which they are planned.
@@ -52,9 +51,8 @@ func (s Step) prepares() bool {
 	return slices.Contains([]Kind{Generate, StoreKey, Adopt, Publish, Verify}, s.Kind)
 }
 
-// Runnable returns the steps that may run at now: those that have nothing to wait
-// for, and need no step that has. What follows a drain, even of nothing, is planned
-// again when it is over.
+// Runnable returns the steps that may run at now: those that have nothing to wait for, and need no step that has.
+// What follows a drain, even of nothing, is planned again when it is over.
 func (p DomainPlan) Runnable(now time.Time) []Step {
 	var out, waiting []Step
 	for _, s := range p.Steps {

@@ -16,8 +16,7 @@ func (h *OnHold) Concerns(key *Key) bool {
 	return h != nil && (h.KeyID == "" || key != nil && key.ID == h.KeyID)
 }
 
-// afterRollback returns the hold after all signers went back from a key: who sent them decides when it
-// is used again.
+// afterRollback returns the hold after all signers went back from a key: who sent them decides when it is used again.
 func (h *OnHold) afterRollback(key *Key, at time.Time) *OnHold {
 	if key == nil || !key.Leaked.IsZero() || h != nil && h.KeyID == "" {
 		return h

@@ -2,11 +2,10 @@ package rotate
 
 import "github.com/dkimbot/dkimbot/rotate/calendar"
 
-// Limits say when a change to a domain may begin. They hold back the first keys of
-// a new domain, a switch by schedule or on request, and the replacement after a drain.
-// They never hold back what keeps the promise: continuing what was begun,
-// publishing a record again that vanished, bringing a signer back, and what is ordered
-// in an emergency, such as a rollback or a revocation. The zero Limits hold back nothing.
+// Limits say when a change to a domain may begin. They hold back the first keys of a new domain, a switch by schedule
+// or on request, and the replacement after a drain. They never hold back what keeps the promise: continuing what was
+// begun, publishing a record again that vanished, bringing a signer back, and what is ordered in an emergency, such
+// as a rollback or a revocation. The zero Limits hold back nothing.
 type Limits struct {
 	Windows  []calendar.Period `json:"windows,omitempty"` // changes begin within one of these; none: at any time
 	Freezes  []calendar.Period `json:"freezes,omitempty"` // and within none of these

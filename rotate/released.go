@@ -18,9 +18,8 @@ type ReleaseState struct {
 	Purged time.Time `json:"purged,omitzero"` // when everything was purged
 }
 
-// StillUsed notes until when the keys of a released domain may have been in use, so that
-// the drain counts from then: until the first look that finds no user any more, and for
-// as long as a signer may continue with its old tables.
+// StillUsed notes until when the keys of a released domain may have been in use, so that the drain counts from then:
+// until the first look that finds no user any more, and for as long as a signer may continue with its old tables.
 func (st *State) StillUsed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) {
 	if st.Released == nil || !st.Released.Purge || !st.Released.Purged.IsZero() {
 		return

@@ -71,10 +71,9 @@ const (
 	NewSelectors = codes.ActionSelectors
 )
 
-// Rollback sends signers back to the selector that signed before, at once and
-// without waiting for DNS: its record still stands. When all signers are sent
-// back the domain is ready again as it was before the switch; when only some are,
-// the switch is paused until a rotation is asked for again.
+// Rollback sends signers back to the selector that signed before, at once and without waiting for DNS: its record
+// still stands. When all signers are sent back the domain is ready again as it was before the switch; when only some
+// are, the switch is paused until a rotation is asked for again.
 type Rollback struct {
 	Signers []string // none: all of the domain's
 }
@@ -102,9 +101,8 @@ type Compromised struct {
 // Kind implements Instruction.
 func (Compromised) Kind() Kind { return ReportCompromised }
 
-// Release hands a domain back. Records, private keys and signers stay as they are.
-// With Purge both records are revoked and both private keys destroyed when no
-// signer has signed with either for as long as the drain.
+// Release hands a domain back. Records, private keys and signers stay as they are. With Purge both records are
+// revoked and both private keys destroyed when no signer has signed with either for as long as the drain.
 type Release struct {
 	Purge bool
 }
@@ -150,9 +148,8 @@ type Carry struct{}
 // Kind implements Instruction.
 func (Carry) Kind() Kind { return Resume }
 
-// In returns the request as it applies to a domain in the given state: a rotation is asked
-// of a domain that is ready for one; otherwise the turn under way continues, for signers
-// that were sent back too.
+// In returns the request as it applies to a domain in the given state: a rotation is asked of a domain that is ready
+// for one; otherwise the turn under way continues, for signers that were sent back too.
 func (r Request) In(have State, signers []string) Request {
 	if r.Asked && r.Instruction == nil && have.Phase == Switching && len(have.Held) > 0 && !have.HeldAll(signers) {
 		r.Instruction = Carry{}

@@ -54,9 +54,8 @@ func (s *Selector) Untouched() bool {
 	return s.Key == nil && s.Next == nil && len(s.Past)+len(s.Tried)+len(s.Retired) == 0
 }
 
-// Remembered reports whether receivers may keep another key under the selector's name than
-// the first one that dkimbot makes there now: one of its own from before the domain was
-// released, or one that somebody else had there (I2).
+// Remembered reports whether receivers may keep another key under the selector's name than the first one that dkimbot
+// makes there now: one of its own from before the domain was released, or one that somebody else had there (I2).
 func (s Selector) Remembered() bool { return s.Preceded || len(s.Past) > 0 }
 
 // Wanted returns the key whose record should stand at the selector: the fresh one

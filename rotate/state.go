@@ -8,8 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
-// State is where one domain stands, as it is stored. The zero State, with the
-// domain's name, is that of a new domain.
+// State is where one domain stands, as it is stored. The zero State, with the domain's name, is that of a new domain.
 type State struct {
 	Domain   string `json:"domain"`
 	Revision int64  `json:"revision"` // counts the writes; 0 means never stored

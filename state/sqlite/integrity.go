@@ -31,7 +31,7 @@ func (s *Store) InPlace() error {
 	return nil
 }
 
-// stands returns why the name of the database does not lead to the file that is open, nil if it does. Nothing is read or
+// stands returns why the name of the database does not lead to the open file, nil if it does. Nothing is read or
 // written then: a connection that is opened later would have the other file, whose leases and states are others.
 func (s *Store) stands() error {
 	now, err := os.Stat(s.path)
