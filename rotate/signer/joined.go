@@ -34,8 +34,9 @@ func (b *Batch) Occupied(n dkim.Name, place, other string) error {
 	return fault.Refuse(codes.ForeignKeyFile,
 		fmt.Sprintf("%s: %s is also where a key of %s is, since selector and domain are joined to the same name", b.What(n),
 			place, other),
-		fmt.Sprintf("name two other selectors in the policy of %s or of %s, without a dot, and move that domain to them: "+
-			"'dkimbot rotate --domain %s --change-selectors'", n.Domain, other, n.Domain))
+		fmt.Sprintf("if %s has moved away from that selector, the place is free when its old key is destroyed, and this is "+
+			"tried again by itself; else name two other selectors, without a dot, in the policy of one of the two, and move it to "+
+			"them: 'dkimbot rotate --domain %s --change-selectors', or the same with %s", other, n.Domain, other))
 }
 
 // OthersUse refuses to forget a key in a place where the program looks for another domain's.
