@@ -93,6 +93,20 @@ func TestBelievedAfterAReport(t *testing.T) {
 // TestReleasedIsNotAdopted: the adoption of a domain that was released is refused for that, whatever else is in its
 // way: the hint of that leads on first.
 func TestReleasedIsNotAdopted(t *testing.T) {
+	older := plantest.Ready() // the keystore
+	older.Stands("s1", 3)
+	older.Past("s1", plantest.Keys()[3].ID())
+	older.Stands("s2", 2)
+	for released, want := range map[bool]codes.Code{false: codes.ReplacedKey, true: codes.Released} {
+		if older.Have.Released = nil; released {
+			older.Have.Released = &rotate.ReleaseState{At: plantest.LongAgo}
+		}
+		p := adoption.Plan(older.Now, older.Want.Domain, older.Want.Request, older.Have, older.Seen,
+			held(map[string]int{"s1": 3, "s2": 2}))
+		if fault.CodeOf(p.Stop) != want {
+			t.Errorf("from an older keystore, released %t: %v", released, p.Stop)
+		}
+	}
 	s := plantest.Ready()
 	plantest.Leak("s1")(s)
 	s.Stands("s2", 2)
@@ -216,7 +230,8 @@ func TestGoodIsBelieved(t *testing.T) {
 		change func(*scene)
 		taken  bool
 	}{
-		"it is good": {func(*scene) {}, true},
+		"it is good":        {func(*scene) {}, true},
+		"it is compromised": {plantest.Leak("s1"), false},
 		"another one is compromised": {func(s *scene) {
 			s.Have.Selectors["s1"].Key = plantest.KeyAt(2)
 			plantest.Leak("s1")(s)

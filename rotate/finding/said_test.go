@@ -26,10 +26,11 @@ func TestSaidBy(t *testing.T) {
 		"both keys":         {gone, with(gone, func(f *finding.Finding) { f.Message = "the key of s2 is missing" + finding.BothMissing }), true},
 		"two records": {finding.Finding{Code: codes.RecordUnseen, Selector: "s1", Message: "no server answers"},
 			finding.Finding{Code: codes.RecordUnseen, Selector: "s2", Message: "no server answers"}, false},
-		"one key":         {gone, with(gone, func(f *finding.Finding) { f.Message = "the key of s2 is missing" }), false},
-		"another message": {closed, with(closed, func(f *finding.Finding) { f.Message = "open /keys: not permitted" }), false},
-		"another hint":    {closed, with(closed, func(f *finding.Finding) { f.Repair = "unseal it" }), false},
-		"another code":    {closed, with(closed, func(f *finding.Finding) { f.Code = codes.KeyMissing }), false},
+		"one key":                {gone, with(gone, func(f *finding.Finding) { f.Message = "the key of s2 is missing" }), false},
+		"one key, the other way": {with(gone, func(f *finding.Finding) { f.Message = "the key of s2 is missing" }), gone, false},
+		"another message":        {closed, with(closed, func(f *finding.Finding) { f.Message = "open /keys: not permitted" }), false},
+		"another hint":           {closed, with(closed, func(f *finding.Finding) { f.Repair = "unseal it" }), false},
+		"another code":           {closed, with(closed, func(f *finding.Finding) { f.Code = codes.KeyMissing }), false},
 	} {
 		if got := c.other.SaidBy(c.one); got != c.want {
 			t.Errorf("%s: %t", title, got)

@@ -91,6 +91,8 @@ func TestUnfitIsRevocable(t *testing.T) {
 		"one's mail is looked at": {plantest.Ready, but(func(s *scene) { s.Seen.Probed = map[string]bool{"mx1": true} }), may,
 			false},
 		"there are no signers": {plantest.Ready, but(func(s *scene) { s.Want.Signers = nil }), may, false},
+		"there is no key": {plantest.Ready, changes(keyless("s1"), unfit),
+			func(j *health.Judge) any { return health.NoneSigns(j, "s1") }, false},
 	})
 }
 

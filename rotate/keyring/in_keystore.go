@@ -78,7 +78,7 @@ func older(ctx context.Context, keys ports.KeyReader, name dkim.Name, newest int
 		missing = 0
 		id := key.ID()
 		known := slices.ContainsFunc(out, func(r rotate.Retired) bool { return r.KeyID == id })
-		if !known && id != unpublished && (published == nil || published.ID() != id) {
+		if !known && id != unpublished && id != published.ID() {
 			out = append(out, rotate.Retired{KeyID: id, Version: v, Dropped: true, Older: true})
 		}
 	}

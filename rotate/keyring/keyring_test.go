@@ -222,6 +222,8 @@ func TestOlderKeysAreNamed(t *testing.T) {
 		"nothing is shown":      {k[:2], dns{}, func(*versions) {}, []int{1}, false},
 		"DNS was not asked":     {k[:3], dns{unchecked: true}, func(*versions) {}, nil, false},
 		"copies":                {[]*dkim.PrivateKey{k[2], k[0], k[0], k[2]}, dns{key: k[2]}, func(*versions) {}, []int{3}, false},
+		"a copy of the newest":  {[]*dkim.PrivateKey{k[2], k[0], k[2]}, dns{key: k[0]}, func(*versions) {}, nil, false},
+		"between destroyed":     {k[:6], dns{key: k[5]}, func(v *versions) { v.destroyed = []int{5, 3, 2} }, []int{4, 1}, false},
 		"destroyed":             {k[:3], dns{key: k[2]}, func(v *versions) { v.destroyed = []int{2} }, []int{1}, false},
 		"no key, left":          {k[:3], dns{key: k[2]}, func(v *versions) { v.unreadable = 1 }, []int{2}, false},
 		"one that is not heard": {k[:3], dns{key: k[2]}, func(v *versions) { v.silent = 1 }, nil, true},

@@ -49,7 +49,7 @@ func Apply(now time.Time, want rotate.Domain, req rotate.Request, st rotate.Stat
 	}
 	reported := make([]rotate.Event, len(events))
 	for i, e := range events {
-		if e.Kind == rotate.ReportCompromised && e.KeyID != "" {
+		if e.Kind == rotate.ReportCompromised {
 			e.Message += changed.Parted.Reported(e.KeyID, now)
 		}
 		reported[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID,

@@ -2,12 +2,14 @@ package order_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -75,6 +77,20 @@ func TestOrderEndsWhatComesNext(t *testing.T) {
 	s.Have.Next = &rotate.Next{Action: codes.ActionRotate, Selector: "s2", At: s.Now.Add(time.Hour)}
 	if st, _, err := ordered(s, rotate.Hold{}); err != nil || st.Next != nil || s.Have.Next == nil {
 		t.Errorf("%v; next is %+v", err, st.Next)
+	}
+}
+
+// TestOnlyReportsAreOfFormerAccounts: an order that is no report says nothing of the records that former DNS accounts hold.
+func TestOnlyReportsAreOfFormerAccounts(t *testing.T) {
+	for _, o := range []rotate.Instruction{rotate.Renew{}, rotate.Compromised{Selectors: []string{"s2"}}} {
+		_, report := o.(rotate.Compromised)
+		s := plantest.Ready()
+		s.Have.Parted = finding.Partings{{Account: "old", Selector: "s2", KeyID: plantest.Keys()[1].ID()}}
+		st, events, err := ordered(s, o)
+		if err != nil || len(events) != 1 || strings.Contains(events[0].Message, "account old") != report ||
+			st.Parted[0].Leaked.IsZero() == report {
+			t.Errorf("%T: %v; %+v; %+v", o, err, events, st.Parted)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package wayout_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -43,9 +44,13 @@ func TestLeftToDestroy(t *testing.T) {
 		}
 	}
 	for want, r := range map[codes.Code]rotate.Retired{codes.Replaced: {}, codes.Dropped: {Dropped: true},
-		codes.Compromised: {Dropped: true, Leaked: true}} {
+		codes.Compromised: {Dropped: true, Leaked: true, Older: true}} {
 		if got := wayout.DestroyReason(r); got.Code != want || got.Message == "" {
 			t.Errorf("%+v: %+v, want %s", r, got, want)
 		}
+	}
+	older := wayout.DestroyReason(rotate.Retired{Dropped: true, Older: true})
+	if older.Code != codes.Replaced || !strings.Contains(older.Message, "when the state was lost") {
+		t.Errorf("of one that an adoption found: %+v", older)
 	}
 }
