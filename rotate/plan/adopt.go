@@ -38,8 +38,7 @@ func BeforeAdoption(seen health.Check, req rotate.Request, begun rotate.DomainPl
 	return p.plan
 }
 
-// adopted plans to finish an adoption that was interrupted after its key had reached
-// the keystore (I7).
+// adopted plans to finish an adoption that was interrupted after its key had reached the keystore (I7).
 func (p *planner) adopted() verdict {
 	i, young := p.Have.Intent, p.Have.Phase == rotate.New || p.Have.Phase == rotate.Bootstrapping
 	if i == nil || !young || !p.Adopting(i.Selector) {

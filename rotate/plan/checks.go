@@ -29,8 +29,7 @@ func (p *planner) checked() verdict {
 	return free
 }
 
-// sensible notes the obstacles, and reports whether the state makes enough sense to
-// plan at all.
+// sensible notes the obstacles, and reports whether the state makes enough sense to plan at all.
 func (p *planner) sensible() bool {
 	if p.Have.Phase != rotate.New && !p.KnowsSelectors() {
 		if !p.UnderManagement() {
@@ -110,8 +109,7 @@ func (p *planner) ownDNS(s string) {
 	}
 }
 
-// ownKeystore notes keys that state does not know: then state was lost (I12), or
-// someone else writes there (I6).
+// ownKeystore notes keys that state does not know: then state was lost (I12), or someone else writes there (I6).
 func (p *planner) ownKeystore(s string) {
 	switch {
 	case p.Keeping(s) != health.KeyDifferent:

@@ -91,8 +91,7 @@ func startOver(p *planner, s string) {
 	p.provide(s, why)
 }
 
-// flee switches all signers away from a compromised active key to the selector to,
-// and revokes the key.
+// flee switches all signers away from a compromised active key to the selector to, and revokes the key.
 func (p *planner) flee(from, to string) {
 	why := rotate.Reason{Code: codes.Compromised,
 		Message: fmt.Sprintf("the key at %s was reported as compromised: "+
@@ -198,8 +197,7 @@ func (d *draft) firstUse(s string) time.Time {
 	return d.Usable(s)
 }
 
-// revoke plans that a compromised key's record loses its key, unless it has already, or
-// something else stands there.
+// revoke plans that a compromised key's record loses its key, unless it has already, or something else stands there.
 func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 	sel, seen := d.Have.Selector(s), d.Seen.Selectors[s]
 	if d.Replaced(s) {

@@ -68,8 +68,7 @@ func (d *draft) because(why rotate.Reason) {
 	}
 }
 
-// stop says what keeps dkimbot from doing all that should be done; nil is nothing.
-// The first reason counts.
+// stop says what keeps dkimbot from doing all that should be done; nil is nothing. The first reason counts.
 func (d *draft) stop(err error) {
 	if d.plan.Stop == nil {
 		d.plan.Stop = err

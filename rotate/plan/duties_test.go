@@ -98,6 +98,17 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"active vanished, other selectors in the policy", plantest.Ready,
 			func(s *scene) { s.Show("s1"); s.Want.Policy.Selectors = [2]string{"a", "b"} }, "publish s1, verify s1",
 			"selectors-changed"},
+		{"a reported key is yet to be destroyed, other selectors in the policy", plantest.Replaced, func(s *scene) {
+			s.Have.Selectors["s1"].Retired[0].Leaked = true
+			s.Want.Policy.Selectors = [2]string{"a", "b"}
+		}, "destroy s1", "selectors-changed"},
+		{"a signer has it still, other selectors in the policy", plantest.Replaced, func(s *scene) {
+			s.Have.Selectors["s1"].Retired[0].Leaked = true
+			s.Want.Policy.Selectors = [2]string{"a", "b"}
+			s.Drift("s1", s.Have.Selectors["s1"].Retired[0].KeyID, "mx1")
+		}, "verify s2, activate s2/mx1", "selectors-changed"},
+		{"a replaced key is, other selectors in the policy", plantest.Replaced,
+			func(s *scene) { s.Want.Policy.Selectors = [2]string{"a", "b"} }, "", "selectors-changed"},
 		{"active vanished, no signers named", plantest.Ready, func(s *scene) { s.Show("s1"); s.Want.Signers = nil },
 			"publish s1, verify s1", "no-signers"},
 		{"host rebuilt, standby foreign", plantest.Ready, func(s *scene) { s.Drift("", "", "mx2"); foreign(s, "s2") },

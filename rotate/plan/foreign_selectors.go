@@ -15,8 +15,7 @@ import (
 // reminded is how long people are informed that a record may go after it may.
 const reminded = 30 * 24 * time.Hour
 
-// warnFormer says what becomes of records that signers use or used, and that
-// dkimbot neither made nor adopted.
+// warnFormer says what becomes of records that signers use or used, and that dkimbot neither made nor adopted.
 func (p *planner) warnFormer() {
 	left := p.Have.Leftovers()
 	for _, s := range slices.Sorted(maps.Keys(left)) {
@@ -49,8 +48,7 @@ func (p *planner) warnFormer() {
 	}
 }
 
-// silentUsers returns the signers that used a selector and don't say what they
-// sign with now.
+// silentUsers returns the signers that used a selector and don't say what they sign with now.
 func (j *draft) silentUsers(selector string) (silent []string) {
 	for _, f := range j.Have.Former {
 		if f.Selector == selector && j.Seen.Signers[f.Signer].Err != nil {

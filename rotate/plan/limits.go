@@ -45,9 +45,8 @@ func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens
 	return held, opens, nil
 }
 
-// closed reports whether a change that is due may not begin now. Then the plan
-// says so: as a refusal where a person asked for the change, else as what comes
-// next. It is asked where a change begins, and nowhere else; see Limits.
+// closed reports whether a change that is due may not begin now. Then the plan says so: as a refusal where a person
+// asked for the change, else as what comes next. It is asked where a change begins, and nowhere else; see Limits.
 func (d *draft) closed(action codes.Action, selector string) bool {
 	held, opens, err := allBars(d, action, selector, d.Now, d.req)
 	switch {
@@ -75,8 +74,7 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 // planLook is how often a domain that waits for an applied plan is looked at.
 const planLook = 6 * time.Hour
 
-// refusal says how a person can continue in spite of the rules: with exactly the flags
-// that override them.
+// refusal says how a person can continue in spite of the rules: with exactly the flags that override them.
 func (d *draft) refusal(what string, held []bar) error {
 	if held[0].code == codes.OnHold {
 		return fault.Refuse(codes.OnHold, what, "'dkimbot unhold --domain "+d.Want.Name+

@@ -14,9 +14,8 @@ import (
 // Plan says what to do for one domain now, and why. It reads nothing and changes
 // nothing: equal arguments give equal plans (I11).
 //
-// Each duty is planned by itself, and is stopped only by what stands in its own way:
-// a record of somebody else at one selector does not keep the record at the other
-// one from being published again. So a plan can hold steps and a Stop.
+// Each duty is planned by itself, and is stopped only by what stands in its own way: a record of somebody else at one
+// selector does not keep the record at the other one from being published again. So a plan can hold steps and a Stop.
 func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
 	seen rotate.Observation) rotate.DomainPlan {
 	return plan(health.New(now, want, have.AsOf(now), seen), req, "", false)
@@ -88,8 +87,7 @@ func interruptions() []rule {
 	}
 }
 
-// domain plans for the domain as it stands: first what interrupts the scheme, then
-// what the phase wants.
+// domain plans for the domain as it stands: first what interrupts the scheme, then what the phase wants.
 func (p *planner) domain() {
 	said := free
 	for _, r := range interruptions() {

@@ -192,9 +192,8 @@ func (d *draft) keyless(what, selector string) error {
 		Err: finding.WithThing(f.Thing(), errors.New(f.Message)), Hint: f.Repair}
 }
 
-// shelter brings signers that sign with no good key to the active one, while the
-// switch can't be carried on: also those that have switched already, where somebody has put another record
-// in the place of the target's since.
+// shelter brings signers that sign with no good key to the active one, while the switch can't be carried on: also
+// those that have switched already, where somebody has put another record in the place of the target's since.
 func (p *planner) shelter() {
 	active := p.Have.Active
 	if p.LostForGood(active) || p.HandsOff(active) {
@@ -247,9 +246,8 @@ func (h *draft) driftReason(signer string, why rotate.Reason) rotate.Reason {
 	return why
 }
 
-// renew gives the standby a fresh key when its private key is lost, as soon as no
-// mail in flight can need the old one. Until then, and where that can't be, a
-// switch that is due waits for it. It reports whether the plan is made.
+// renew gives the standby a fresh key when its private key is lost, as soon as no mail in flight can need the old
+// one. Until then, and where that can't be, a switch that is due waits for it. It reports whether the plan is made.
 func (p *planner) renew(s string, isDue bool) bool {
 	why, quiet := wayout.ReplaceReason(&p.Check, s), wayout.Quiet(&p.Judge, s)
 	switch renewable := p.Renewable(s); {
@@ -266,8 +264,7 @@ func (p *planner) renew(s string, isDue bool) bool {
 	return true
 }
 
-// wrongAt reports whether the last health check found that a selector's record does
-// not stand there alone.
+// wrongAt reports whether the last health check found that a selector's record does not stand there alone.
 func wrongAt(st rotate.State, selector string) bool {
 	return slices.ContainsFunc(st.Drift, func(f finding.Finding) bool {
 		return f.Selector == selector &&
