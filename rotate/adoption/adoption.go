@@ -56,7 +56,8 @@ func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	if p.plan.Stop != nil || p.plan.Held != "" {
 		return p.plan
 	}
-	after, then := rotate.CopyState(have), rotate.Observation{Selectors: maps.Clone(seen.Selectors), Signers: seen.Signers}
+	after, then := rotate.CopyState(have), seen
+	then.Selectors = maps.Clone(seen.Selectors)
 	for _, k := range keys {
 		step := p.adoptStep(k, p.signs(a))
 		p.plan.Steps = append(p.plan.Steps, step)

@@ -155,3 +155,24 @@ func TestOlderKeystoreIsNotBelieved(t *testing.T) {
 		}
 	}
 }
+
+// TestFormerRecordIsSeen: what DNS shows at a selector that the domain had earlier counts in the plan of an adoption,
+// too: a record that stands is not said to be missing, and published.
+func TestFormerRecordIsSeen(t *testing.T) {
+	for record, want := range map[string]bool{plantest.Record(plantest.Keys()[2]): false, "": true} {
+		s := plantest.Ready()
+		s.Stands("s2", 3)
+		s.Have.Earlier = rotate.Earlier{"a": {Key: plantest.KeyAt(2)}}
+		s.Have.Former = []rotate.Former{{Selector: "a", Signer: "mx1", Until: s.Now.Add(time.Hour)}}
+		s.Have.Earlier["a"].Key.PublishedAt = plantest.LongAgo
+		sight := rotate.Sight{Complete: true}
+		if record != "" {
+			sight.Values = []string{record}
+		}
+		s.Seen.Left = map[string]rotate.RecordSeen{"a": {Sight: sight}}
+		p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": 0, "s2": 3}))
+		if steps := plantest.Steps(p, s.Now); strings.Contains(steps, "publish a") != want {
+			t.Errorf("shown %q: %s; %v", record, steps, p.Stop)
+		}
+	}
+}
