@@ -93,7 +93,10 @@ func (f *Finder) inKeystore(ctx context.Context, d rotate.Domain) (Found, error)
 	a, err := keyring.InKeystore(ctx, f.Keys, f.Look, d.Name, f.wanted(d))
 	a.Active = f.Source.Active
 	if err == nil && len(a.Keys)+len(a.Stored) == 0 {
-		err = noKey(d, "the keystore")
+		names := strings.Join(f.wanted(d), " and ")
+		err = fault.Refuse(codes.NoKey, fmt.Sprintf("adopt keys of %s: there is none for it in the keystore at %s", d.Name, names),
+			"if its keys are at other selectors, name those in the policy; a domain that dkimbot has no key for is brought up with "+
+				"'dkimbot rotate --domain "+d.Name+"'")
 	}
 	return Found{Adoption: a}, err
 }
