@@ -7,10 +7,13 @@ import (
 )
 
 // inTurn returns the signers in the order in which they are switched: those that are late come last, so that they delay
-// no other.
+// no other, nor a revocation that comes before them.
 func inTurn(d *draft) []string {
 	late := func(name string) int {
-		if health.Late(&d.Judge, name) || d.Have.Intent.Switches(name) {
+		switch {
+		case health.Late(&d.Judge, name):
+			return 2
+		case d.Have.Intent.Switches(name): // it was cut off once
 			return 1
 		}
 		return 0

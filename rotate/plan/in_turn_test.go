@@ -54,14 +54,16 @@ func TestRevokedBeforeLate(t *testing.T) {
 	for name, c := range map[string]struct {
 		silent []string
 		left   bool
+		cut    string // the signer whose switch was cut off once
 		want   string
 	}{
-		"none":                     {nil, false, "mx1, mx2, mx3, revoke"},
-		"the first":                {[]string{"mx1"}, false, "mx2, mx3, revoke, mx1"},
-		"two":                      {[]string{"mx1", "mx2"}, false, "mx3, revoke, mx1, mx2"},
-		"all":                      {[]string{"mx1", "mx2", "mx3"}, false, "mx1, revoke, mx2, mx3"},
-		"all that have not left":   {[]string{"mx2", "mx3"}, true, "revoke, mx2, mx3"},
-		"one, and another has not": {[]string{"mx2"}, true, "mx3, revoke, mx2"},
+		"none":                         {nil, false, "", "mx1, mx2, mx3, revoke"},
+		"the first":                    {[]string{"mx1"}, false, "", "mx2, mx3, revoke, mx1"},
+		"two":                          {[]string{"mx1", "mx2"}, false, "", "mx3, revoke, mx1, mx2"},
+		"all":                          {[]string{"mx1", "mx2", "mx3"}, false, "", "mx1, revoke, mx2, mx3"},
+		"all that have not left":       {[]string{"mx2", "mx3"}, true, "", "revoke, mx2, mx3"},
+		"one, and another has not":     {[]string{"mx2"}, true, "", "mx3, revoke, mx2"},
+		"one, and another was cut off": {[]string{"mx2"}, true, "mx3", "mx3, revoke, mx2"},
 	} {
 		s := plantest.Ready()
 		s.Want.Signers = []string{"mx1", "mx2", "mx3"}
@@ -72,6 +74,9 @@ func TestRevokedBeforeLate(t *testing.T) {
 		}
 		plantest.Leak("s1")(s)
 		s.Silence(c.silent...)
+		if c.cut != "" {
+			s.Have.Intent = &rotate.Intent{Kind: rotate.Activate, Selector: "s2", Signer: c.cut}
+		}
 		var got []string
 		for _, step := range s.Plan().Steps {
 			switch step.Kind {

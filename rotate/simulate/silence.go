@@ -60,11 +60,13 @@ func (w *world) unheard(h *host, ref dkim.Ref) {
 	n, rescue := w.names[ref.Name], w.rescues(ref)
 	_, used := w.lastHeld[ref.KeyID]
 	spent := w.spent(h.loaded[ref.Domain])
-	joins := w.lost(h, ref.Domain) && (used ||
+	lost := w.lost(h, ref.Domain)
+	vacant := lost && w.vacant(n) // receivers hold nothing there but that a reported key is revoked
+	joins := lost && (used ||
 		slices.ContainsFunc(w.hostNames, func(name string) bool { return w.hosts[name].loaded[ref.Domain] == ref }))
 	_, signs := h.loaded[ref.Domain]
 	bare := joins && !signs
-	if n == nil || len(n.changes) == 0 || !joins && !spent && !w.fleeing(ref) ||
+	if n == nil || len(n.changes) == 0 || !joins && !spent && !vacant && !w.fleeing(ref) ||
 		!w.showAlone(n, ref.KeyID, true) && !rescue && !(bare && w.somewhere(n, ref.KeyID)) {
 		return
 	}
@@ -72,7 +74,7 @@ func (w *world) unheard(h *host, ref dkim.Ref) {
 		h.blind[ref.Domain] = true
 	}
 	since, at := n.standing()
-	if w.showAlone(n, ref.KeyID, false) && !rescue && !spent && !(since.held && w.fleeing(ref)) {
+	if w.showAlone(n, ref.KeyID, false) && !rescue && !spent && !vacant && !(since.held && w.fleeing(ref)) {
 		return // nor did the flight's wait begin while a server did not answer, which shows the record by now
 	}
 	cached, _, _ := n.forgotten(w, at, ref.KeyID)
@@ -98,6 +100,16 @@ func (w *world) rescues(ref dkim.Ref) bool {
 			continue
 		}
 		if w.somewhere(n, ref.KeyID) {
+			return true
+		}
+	}
+	return false
+}
+
+// vacant reports whether a reported key stood at the name, and no signer ever used it.
+func (w *world) vacant(n *zoneName) bool {
+	for _, l := range w.leaks {
+		if !l.used && w.names[l.ref.Name] == n {
 			return true
 		}
 	}
