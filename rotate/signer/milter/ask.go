@@ -62,6 +62,15 @@ func (a Answer) Selectors() (out []string) {
 	return out
 }
 
+// Own returns the answer without the signatures that others call their own, where one that is not remains.
+func (a Answer) Own(others func(selector string) bool) Answer {
+	own := slices.DeleteFunc(slices.Clone(a.Signatures), func(s string) bool { return others != nil && others(OneLine(tagOf(s, "s"))) })
+	if len(own) > 0 {
+		a.Signatures = own
+	}
+	return a
+}
+
 // MadeWith returns nil when the first signature of the domain was made with the private half of a key, and
 // else what verification said.
 func (a Answer) MadeWith(key dkim.PublicKey) error {

@@ -38,6 +38,8 @@ type Finding struct {
 type Want struct {
 	dkim.Name
 	Key dkim.PublicKey
+	// Others reports whether signatures with a selector are a person's own, and may stand beside; nil: none may.
+	Others func(selector string) bool
 }
 
 // Wants returns what these keys are to make true.
@@ -155,6 +157,7 @@ func check(c Conversation, want Want) Finding {
 	if a.Refused != nil {
 		return Finding{TurnedAway, a.Refused}
 	}
+	a = a.Own(want.Others)
 	selectors := a.Selectors()
 	switch {
 	case len(selectors) == 0:

@@ -36,6 +36,10 @@ func (k keyring) identify(a milter.Answer) (dkim.Ref, error) {
 	}
 	what := fmt.Sprintf("ask opendkim at %s what it signs %s with (signer %s)", s.cfg.Milter, domain, s.cfg.Name)
 	if len(selectors) > 1 {
+		a = a.Own(s.others(domain))
+		selectors = a.Selectors()
+	}
+	if len(selectors) > 1 {
 		return dkim.Ref{}, fault.Lasting(what,
 			fmt.Errorf("it signs with the selectors %s and %s", selectors[0], selectors[1]),
 			fmt.Sprintf("with MultipleSignatures every matching line signs: leave one line for *@%s in %s, dkimbot's if it has one",
@@ -64,6 +68,14 @@ func (s *Signer) keyring(view tablesView, marker pending) keyring {
 		}
 	}
 	return k
+}
+
+// others returns what reports that a selector is none of those of which dkimbot keeps keys. With MultipleSignatures
+// a person's line may sign as well, and takes nothing from the mail.
+func (s *Signer) others(domain string) func(selector string) bool {
+	return func(selector string) bool {
+		return len(s.store.Kept(dkim.Name{Domain: domain, Selector: selector})) == 0
+	}
 }
 
 // locations returns key files, and keys that stand in the table itself.

@@ -284,18 +284,28 @@ func TestPlainSigningTable(t *testing.T) {
 	}
 }
 
-// TestMultipleSignatures: a foreign line that signs as well is noticed.
+// TestMultipleSignatures: a person's line that signs as well keeps no switch from being confirmed, so that a compromised
+// key that the daemon has left is revoked; a second key of dkimbot's does (I2, I7).
 func TestMultipleSignatures(t *testing.T) {
 	d := signertest.StartOpenDKIM(t, "MultipleSignatures yes")
-	k := signertest.Keys(t, 2)
+	k := signertest.Keys(t, 3)
 	manual := filepath.Join(d.KeyDir, "default.private")
 	writeKey(t, d, manual, k[0])
 	write(t, d.KeyTable, "default a.example:default:"+manual+"\n")
 	write(t, d.SigningTable, "*@a.example default\n")
 	d.Restart(t)
 	s := newSigner(t, d, nil)
-	err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[1])})
-	wantWords(t, err, "default", "s1", "MultipleSignatures")
+	activate(t, s, signertest.At("a.example", "s1", k[1]))
+	active, err := s.Active(t.Context(), []string{"a.example"})
+	if want := signertest.At("a.example", "s1", k[1]).Ref(); err != nil || active["a.example"] != want {
+		t.Errorf("it signs with %v, %v; want %v", active, err, want)
+	}
+	writeKey(t, d, filepath.Join(d.KeyDir, "a.example", "default-0000.private"), k[0]) // as if it were one of dkimbot's
+	if _, err := s.Active(t.Context(), []string{"a.example"}); err == nil {
+		t.Error("it signs with two keys of dkimbot's, and one is named")
+	}
+	err = s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[2])})
+	wantWords(t, err, "default", "s2", "MultipleSignatures")
 }
 
 // TestOpenConnection pins why the drain matters: a connection that was open at

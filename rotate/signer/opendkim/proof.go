@@ -13,7 +13,7 @@ import (
 func (b *batch) prove(ctx context.Context, patience time.Duration) map[string]milter.Finding {
 	wants := make([]milter.Want, len(b.jobs))
 	for i, j := range b.jobs {
-		wants[i] = milter.Want{Name: j.Name, Key: j.Key.Public()}
+		wants[i] = milter.Want{Name: j.Name, Key: j.Key.Public(), Others: b.others(j.Domain)}
 	}
 	return b.socket.Asked().Prove(ctx, wants, patience)
 }
