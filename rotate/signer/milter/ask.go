@@ -64,7 +64,9 @@ func (a Answer) Selectors() (out []string) {
 
 // Own returns the answer without the signatures that others call their own, where one that is not remains.
 func (a Answer) Own(others func(selector string) bool) Answer {
-	own := slices.DeleteFunc(slices.Clone(a.Signatures), func(s string) bool { return others != nil && others(OneLine(tagOf(s, "s"))) })
+	own := slices.DeleteFunc(slices.Clone(a.Signatures), func(s string) bool {
+		return others != nil && others(OneLine(tagOf(s, "s")))
+	})
 	if len(own) > 0 {
 		a.Signatures = own
 	}
