@@ -68,12 +68,11 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 // where the active key is compromised and signers can't be given the other one, a move is the way out of a keystore
 // that was lost or is an older copy: nothing can be replaced there. Both records stay, but for the revocation.
 func (p *order) mayMove() bool {
-	pair := follow.SelectorPair(p.Have)
 	draining := p.Have.Phase == rotate.Draining
 	switch {
 	case p.Have.Phase != rotate.Ready && !draining:
 		return false
-	case p.Have.Leaked(pair[0]) && p.Have.Leaked(pair[1]), p.Have.Leaked(p.Have.Active) && p.cornered():
+	case p.Have.Leaked(p.Have.Active) && p.cornered():
 		return true
 	}
 	return p.restless() == "" && !(draining && p.Now.Before(health.DrainedAt(&p.Judge, p.Have.Draining)))
