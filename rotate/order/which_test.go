@@ -38,7 +38,17 @@ func TestWhichKey(t *testing.T) {
 		"the old one was reported": {plantest.Draining, then(pending, plantest.Leak("s1")), rotate.Compromised{},
 			""},
 		"the one that came was": {plantest.Draining, then(pending, plantest.Leak("s2")), rotate.Compromised{}, ""},
-		"some are yet to come":  {plantest.Switching, pending, rotate.Compromised{}, ""},
+		"the old one is gone": {plantest.Draining, then(pending, func(s *scene) {
+			s.Have.Selectors["s1"].Key = nil
+			s.Show("s1")
+			s.Hold("s1", "", 0)
+		}), rotate.Compromised{}, ""},
+		"the one that came is gone": {plantest.Draining, then(pending, func(s *scene) {
+			s.Have.Selectors["s2"].Key = nil
+			s.Show("s2")
+			s.Hold("s2", "", 0)
+		}), rotate.Compromised{}, codes.NoKeyYet},
+		"some are yet to come": {plantest.Switching, pending, rotate.Compromised{}, ""},
 	} {
 		s := c.scene()
 		c.change(s)
