@@ -40,6 +40,7 @@ type Observation struct {
 	Lags      map[string]time.Duration // how long after a hurried switch a signer has surely changed
 	Lingers   map[string]bool          // signers that may need a key's file until a switch is surely in effect
 	Unmixed   map[string]bool          // signers that sign with RSA keys, or Ed25519 keys, and not with either in turn
+	RSAOnly   map[string]string        // why signers refuse Ed25519 keys, as they are set up
 }
 
 // Destroyed notes that a private key is gone since the keystore was asked; the one before a fresh one is there still.

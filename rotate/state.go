@@ -10,15 +10,12 @@ import (
 
 // State is where one domain stands, as it is stored. The zero State, with the domain's name, is that of a new domain.
 type State struct {
-	Domain   string `json:"domain"`
-	Revision int64  `json:"revision"` // counts the writes; 0 means never stored
-	Phase    Phase  `json:"phase"`
-	// the selector that signs now; "" before the first activation
-	Active string `json:"active,omitempty"`
-	// while bootstrapping and switching: the selector that is to sign
-	Target string `json:"target,omitempty"`
-	// while draining and replacing: the selector that signed before
-	Draining  string               `json:"draining,omitempty"`
+	Domain    string               `json:"domain"`
+	Revision  int64                `json:"revision"` // counts the writes; 0 means never stored
+	Phase     Phase                `json:"phase"`
+	Active    string               `json:"active,omitempty"`   // the selector that signs now; "" before the first activation
+	Target    string               `json:"target,omitempty"`   // while bootstrapping and switching: the one that is to sign
+	Draining  string               `json:"draining,omitempty"` // while draining and replacing: the one that signed before
 	Selectors map[string]*Selector `json:"selectors,omitempty"`
 	// selectors that the domain had before its policy named others, with what is yet to be destroyed of them
 	Earlier Earlier       `json:"earlier,omitempty"`

@@ -46,10 +46,13 @@ func Unfit(h *health.Check, s string) bool {
 	return now != "" && next != "" && IsRSA(now) != IsRSA(next)
 }
 
-// Unmixed returns the signers of the domain that sign with one algorithm, whatever the key is.
+// Unmixed returns the signers of the domain that sign with one algorithm, whatever the key is. Where RSA keys are asked
+// for, one that signs with nothing and never came to a key of the domain is not among them: nothing says that it could
+// sign with the present kind, and RSA is what all can do.
 func Unmixed(h *health.Check) (names []string) {
 	for _, name := range h.Want.Signers {
-		if h.Seen.Unmixed[name] {
+		_, came := h.Have.Signers[name]
+		if h.Seen.Unmixed[name] && (came || !h.Unsigned(name) || !IsRSA(h.Want.Policy.Key)) {
 			names = append(names, name)
 		}
 	}

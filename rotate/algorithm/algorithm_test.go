@@ -22,6 +22,10 @@ func TestKindOfAFreshKey(t *testing.T) {
 		s.Have.Earlier, s.Have.Selectors = s.Have.Selectors, map[string]*rotate.Selector{}
 		s.Have.Active, s.Have.Origin = "", &rotate.Origin{Pair: [2]string{"s1", "s2"}, Active: "s1"}
 	}
+	idle := func(s *plantest.Scene) {
+		delete(s.Have.Signers, "mx1")
+		s.Drift("", "", "mx1")
+	}
 	for title, c := range map[string]struct {
 		policy dkim.Algorithm
 		change func(*plantest.Scene)
@@ -50,6 +54,16 @@ func TestKindOfAFreshKey(t *testing.T) {
 			s.Have.Active, s.Have.Selectors["s1"].Key, s.Seen.Unmixed = "", anRSA(), map[string]bool{"mx1": true, "mx2": true}
 			s.Drift("s2", plantest.KeyAt(1).ID, "mx2")
 		}, dkim.RSA2048},
+		"a signer that never came to a key can't sign with this kind": {dkim.RSA2048, idle, dkim.RSA2048},
+		"it does not lead to Ed25519": {dkim.Ed25519, func(s *plantest.Scene) {
+			s.Have.Selectors["s1"].Key = anRSA()
+			idle(s)
+		}, dkim.RSA2048},
+		"one that came signs with nothing": {dkim.RSA2048, func(s *plantest.Scene) { s.Drift("", "", "mx1") }, dkim.Ed25519},
+		"one that never came does not answer": {dkim.RSA2048, func(s *plantest.Scene) {
+			idle(s)
+			s.Silence("mx1")
+		}, dkim.Ed25519},
 		"new": {dkim.RSA2048, func(s *plantest.Scene) { moves(s); s.Have.Origin = nil }, dkim.RSA2048},
 	} {
 		s := plantest.Ready()

@@ -1,10 +1,12 @@
 package finding
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -33,6 +35,18 @@ func Unfit(signer, selector, algorithm string) *Finding {
 			"at every receiver", signer, selector, algorithm),
 		Repair: "set the algorithm that fits the key where the signer has it, such as SignatureAlgorithm in opendkim.conf " +
 			"(rsa-sha256 for RSA keys; it counts for all domains of that OpenDKIM), and restart the signer; no other key helps"}
+}
+
+// RSAOnly is the refusal of a signer that takes RSA keys only, as why says, to sign with the Ed25519 key of that name.
+// At the selector rsa, "" for none, the next rotation gives it an RSA key.
+func RSAOnly(name dkim.Name, signer, why, rsa string) error {
+	hint := fmt.Sprintf("give the domain RSA keys: 'key: rsa2048' in its policy, then 'dkimbot rotate --domain %s "+
+		"--replace-standby', and 'dkimbot rotate --domain %s'; or let another signer sign for it", name.Domain, name.Domain)
+	if rsa != "" {
+		hint = fmt.Sprintf("'dkimbot rotate --domain %s' gives it the key of %s, which is an RSA key", name.Domain, rsa)
+	}
+	return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm, Hint: hint, Err: errors.New(why),
+		What: fmt.Sprintf("have signer %s sign with the Ed25519 key of %s", signer, name)}
 }
 
 // OverruledHint leads out where a line or key of others counts.

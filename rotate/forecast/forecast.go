@@ -193,7 +193,8 @@ func (f *forecast) unnamed(s rotate.Step) rotate.Step {
 func copyObservation(seen rotate.Observation) rotate.Observation {
 	out := rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{},
 		Left: maps.Clone(seen.Left), Dismissed: seen.Dismissed,
-		Fetchers: seen.Fetchers, Probed: seen.Probed, Unmixed: seen.Unmixed, Lags: seen.Lags, Lingers: seen.Lingers}
+		Fetchers: seen.Fetchers, Probed: seen.Probed, Unmixed: seen.Unmixed, RSAOnly: seen.RSAOnly, Lags: seen.Lags,
+		Lingers: seen.Lingers}
 	for name, s := range seen.Selectors {
 		out.Selectors[name] = s
 	}

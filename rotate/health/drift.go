@@ -62,7 +62,7 @@ func (h *Check) Drift() []finding.Finding {
 		add(h.SignerDrift(name))
 		add(follow.Waiting(have, seen, name))
 		if seen.Signers[name].Err == nil { // else that is reported as it is
-			add(finding.Stuck(name, seen.Signers[name].Refuses))
+			add(finding.Stuck(name, cmp.Or(h.WouldRefuse(name, have.Active), seen.Signers[name].Refuses)))
 			add(finding.Overruled(name, seen.Signers[name].Overruled))
 			add(finding.Unkept(name, seen.Signers[name].Unkept, h.WouldRefuse(name, have.Active)))
 		}

@@ -146,19 +146,12 @@ func (v *view) strangeKey(s string) error {
 func (j *Judge) Renewable(s string) bool { return j.Keeping(s) == KeyGone && j.Idle(s) }
 
 // Idle reports whether the selector is the standby, and every signer says that it signs with the other one, whose
-// private key is there.
+// private key is there, or with nothing, because it takes no key of that kind.
 func (j *Judge) Idle(s string) bool {
-	if j.Have.Phase != rotate.Ready || s == j.Have.Active || j.Keeping(j.Have.Active) != keyKept {
-		return false
-	}
 	key := j.Have.Selector(j.Have.Active).Key
-	if key == nil {
-		return false
-	}
-	for _, signer := range j.Want.Signers {
-		if j.Seen.Signers[signer].Err != nil || !key.GivenUp() && !j.Confirmed(signer, j.Have.Active, key.ID) {
-			return false
-		}
-	}
-	return true
+	kept := key != nil && j.Have.Phase == rotate.Ready && s != j.Have.Active && j.Keeping(j.Have.Active) == keyKept
+	return kept && !slices.ContainsFunc(j.Want.Signers, func(signer string) bool {
+		return j.Seen.Signers[signer].Err != nil ||
+			!key.GivenUp() && !waitsForKind(j, signer) && !j.Confirmed(signer, j.Have.Active, key.ID)
+	})
 }

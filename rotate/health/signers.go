@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/shown"
 )
 
 // inUse reports whether what a signer confirmed is a key that still stands.
@@ -98,11 +99,16 @@ func (j *Judge) Drifted() (drifted []string) {
 	key := j.Have.Selector(j.Have.Active).Key
 	for _, signer := range j.Want.Signers {
 		seen := j.Seen.Signers[signer]
-		if !j.Confirmed(signer, j.Have.Active, key.ID) || seen.Err == nil && seen.Unkept != "" {
+		if !waitsForKind(j, signer) && !j.Confirmed(signer, j.Have.Active, key.ID) || seen.Err == nil && seen.Unkept != "" {
 			drifted = append(drifted, signer)
 		}
 	}
 	return drifted
+}
+
+// waitsForKind reports whether a signer signs with nothing, since it takes no key of the active one's kind.
+func waitsForKind(j *Judge, signer string) bool {
+	return j.Unsigned(signer) && shown.WrongKind(j.Seen, j.Have, j.Want.Name, signer, j.Have.Active) != nil
 }
 
 // WouldRefuse returns what a signer would refuse a switch to the selector with, as far as it is known.
@@ -111,8 +117,8 @@ func (h *Check) WouldRefuse(signer, selector string) error {
 	if seen.Err != nil && fault.KindOf(seen.Err) == fault.Refused {
 		return seen.Err
 	}
-	if seen.RefusesOnly != "" && seen.RefusesOnly != selector {
-		return nil
+	if seen.Refuses != nil && (seen.RefusesOnly == "" || seen.RefusesOnly == selector) {
+		return seen.Refuses
 	}
-	return seen.Refuses
+	return shown.WrongKind(h.Seen, h.Have, h.Want.Name, signer, selector)
 }

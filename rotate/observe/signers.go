@@ -64,7 +64,7 @@ func UnknownSigner(name string) error {
 // Traits notes in an observation what the named signers are like, whatever they sign with now.
 func Traits[S ports.SignerReader](seen *rotate.Observation, names []string, signers map[string]S) {
 	seen.Fetchers, seen.Unmixed, seen.Probed = map[string]bool{}, map[string]bool{}, map[string]bool{}
-	seen.Lags, seen.Lingers = map[string]time.Duration{}, map[string]bool{}
+	seen.Lags, seen.Lingers, seen.RSAOnly = map[string]time.Duration{}, map[string]bool{}, map[string]string{}
 	for _, name := range names {
 		s := any(signers[name])
 		if signer, ok := s.(ports.Signer); ok {
@@ -76,6 +76,9 @@ func Traits[S ports.SignerReader](seen *rotate.Observation, names []string, sign
 		seen.Lingers[name] = ok && lingerer.Lingers()
 		unmixed, ok := s.(ports.Unmixed)
 		seen.Unmixed[name] = ok && unmixed.Unmixed()
+		if limited, ok := s.(ports.RSAOnly); ok {
+			seen.RSAOnly[name], _ = limited.RSAOnly()
+		}
 		prober, ok := s.(ports.Prober)
 		seen.Probed[name] = ok && prober.Probes()
 	}

@@ -102,3 +102,22 @@ func TestHowLongAHurriedSwitchTakes(t *testing.T) {
 		t.Errorf("of a signer that is only read: %v", seen.Lags)
 	}
 }
+
+// limited is a signer that takes RSA keys only.
+type limited struct{ memory }
+
+func (limited) RSAOnly() (why, remedy string) { return "it is old", "buy a new one" }
+
+// TestWhichKeysASignerTakes: it is noted of each signer why it refuses Ed25519 keys, whichever key it is asked about, and
+// also through what wraps it (I11).
+func TestWhichKeysASignerTakes(t *testing.T) {
+	var seen rotate.Observation
+	observe.Traits(&seen, []string{"mx1", "mx2"}, map[string]ports.SignerReader{"mx1": limited{}, "mx2": memory{}})
+	if seen.RSAOnly["mx1"] != "it is old" || seen.RSAOnly["mx2"] != "" {
+		t.Errorf("%v", seen.RSAOnly)
+	}
+	observe.Traits(&seen, []string{"mx2"}, map[string]ports.SignerReader{"mx2": ports.Wrapped{Signer: slow{}}})
+	if seen.RSAOnly["mx2"] != "" {
+		t.Errorf("wrapped: %v", seen.RSAOnly)
+	}
+}

@@ -142,3 +142,49 @@ func TestKindIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestLeadsBackToRSA: a signer that was listed though it can't use the domain's Ed25519 keys keeps nothing from leading
+// back to RSA keys, which give it one. Until then no step gives it a key that it refuses, so that plan and run agree (I11).
+func TestLeadsBackToRSA(t *testing.T) {
+	listed := func() *scene {
+		s := plantest.Ready()
+		s.Want.Policy.Key = dkim.RSA2048
+		s.Seen.Unmixed, s.Seen.RSAOnly = map[string]bool{"mx1": true}, map[string]string{"mx1": "it is old"}
+		delete(s.Have.Signers, "mx1")
+		s.Drift("", "", "mx1")
+		return s
+	}
+	s := listed()
+	p := s.Plan()
+	if len(p.Steps) > 0 || p.Stop != nil || len(p.Drift) != 1 || !p.Drift[0].Asks || p.Drift[0].Signer != "mx1" ||
+		!strings.Contains(p.Drift[0].Message, "sign with the Ed25519 key of s1._domainkey.example.com: it is old") ||
+		!strings.Contains(p.Drift[0].Repair, "--replace-standby") {
+		t.Errorf("listed: %s %v %v", plantest.Steps(p, s.Now), p.Stop, p.Drift)
+	}
+	s.Have.Selectors["s2"].Renew = true
+	if p = s.Plan(); len(p.Steps) == 0 || p.Steps[0].Kind != rotate.Generate || p.Steps[0].Algorithm != dkim.RSA2048 {
+		t.Errorf("the standby's: %s %v", plantest.Steps(p, s.Now), p.Stop)
+	}
+	s = listed()
+	s.Want.Request.Asked = true
+	if p = s.Plan(); len(p.Steps) > 0 || p.Stop == nil {
+		t.Errorf("to an Ed25519 key: %s %v", plantest.Steps(p, s.Now), p.Stop)
+	}
+	rsa := rsaRecord(t)
+	s.Have.Selectors["s2"].Key.Record = rsa
+	s.Show("s2", rsa)
+	p = s.Plan()
+	gets := func(name string) bool {
+		return slices.ContainsFunc(p.Steps, func(step rotate.Step) bool {
+			return step.Kind == rotate.Activate && step.Signer == name && step.Selector == "s2"
+		})
+	}
+	if !gets("mx1") || !gets("mx2") || p.Stop != nil || !strings.Contains(p.Drift[0].Repair, "gives it the key of s2") {
+		t.Errorf("to an RSA key: %s %v %v", plantest.Steps(p, s.Now), p.Stop, p.Drift)
+	}
+	s = listed()
+	s.Sign("s2", "mx1") // it signs with what it has
+	if p = s.Plan(); p.Stop == nil {
+		t.Errorf("a signer that signs elsewhere is forgotten: %s", plantest.Steps(p, s.Now))
+	}
+}

@@ -123,6 +123,12 @@ type Unmixed interface {
 	Unmixed() bool
 }
 
+// RSAOnly is implemented by signers that refuse Ed25519 keys, as they are set up: it says why, and what would change
+// that; an empty why where they take them.
+type RSAOnly interface {
+	RSAOnly() (why, remedy string)
+}
+
 // Screener is implemented by signers that can say beforehand that they would refuse a switch.
 type Screener interface {
 	// Screen returns, second, what would keep Activate from changing what the domains are signed with, whichever key

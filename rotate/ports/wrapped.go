@@ -84,6 +84,14 @@ func (w Wrapped) Unmixed() bool {
 	return ok && u.Unmixed()
 }
 
+// RSAOnly implements RSAOnly; a signer that can't say takes all kinds of keys.
+func (w Wrapped) RSAOnly() (why, remedy string) {
+	if r, ok := w.Signer.(RSAOnly); ok {
+		return r.RSAOnly()
+	}
+	return "", ""
+}
+
 // Screen implements Screener; a signer that can't say refuses nothing.
 func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if s, ok := w.Signer.(Screener); ok {

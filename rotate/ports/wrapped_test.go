@@ -40,6 +40,7 @@ func TestWrappedLosesNoAbility(t *testing.T) {
 		_ Withdrawer = Wrapped{}
 		_ Lingerer   = Wrapped{}
 		_ Unmixed    = Wrapped{}
+		_ RSAOnly    = Wrapped{}
 		_ Screener   = Wrapped{}
 		_ Several    = Wrapped{}
 		_ Prober     = Wrapped{}

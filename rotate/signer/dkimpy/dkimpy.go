@@ -171,3 +171,6 @@ func (s *Signer) read(t *tables) (err error) {
 	}
 	return nil
 }
+
+// RSAOnly says why it refuses Ed25519 keys, as it is set up.
+func (s *Signer) RSAOnly() (why, remedy string) { return s.cfg.RSAOnly() }

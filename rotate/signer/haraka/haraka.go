@@ -151,3 +151,6 @@ func (s *Signer) fits(f *file) error {
 	}
 	return nil
 }
+
+// RSAOnly says why it refuses Ed25519 keys, as it is set up.
+func (s *Signer) RSAOnly() (why, remedy string) { return s.cfg.RSAOnly() }

@@ -183,3 +183,6 @@ func (s *Signer) missing(what string) error {
 	return fault.Lasting(what, fmt.Errorf("the Mailgun service has no such domain in region %s", s.cfg.Region),
 		"add the domain in Mailgun, or correct region, or let another signer sign it")
 }
+
+// RSAOnly says why it refuses Ed25519 keys, as it is set up.
+func (s *Signer) RSAOnly() (why, remedy string) { return s.cfg.RSAOnly() }

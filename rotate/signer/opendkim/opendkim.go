@@ -59,5 +59,8 @@ func (s *Signer) step(operation string) error {
 // KnownAs makes a block in the tables that has the signer's former name its own.
 func (s *Signer) KnownAs(was string) { s.was = was }
 
+// RSAOnly says why it refuses Ed25519 keys, as it is set up.
+func (s *Signer) RSAOnly() (why, remedy string) { return s.cfg.RSAOnly() }
+
 // Unmixed says that OpenDKIM signs with its SignatureAlgorithm, whatever the key is.
 func (s *Signer) Unmixed() bool { return true }

@@ -178,3 +178,6 @@ func (s *Signer) clean(text string) string {
 	}
 	return text
 }
+
+// RSAOnly says why it refuses Ed25519 keys, as it is set up.
+func (s *Signer) RSAOnly() (why, remedy string) { return s.cfg.RSAOnly() }
