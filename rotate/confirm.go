@@ -138,8 +138,8 @@ func (st *State) Activated(signer string, ref dkim.Ref, at time.Time, signers []
 		st.Former = st.Former.Uses(signer, ref.Selector)
 		return
 	}
-	c := Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
 	old := st.Signers[signer]
+	c := Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at, Was: old.Was}
 	if old.Selector == c.Selector && old.KeyID == c.KeyID && at.Sub(old.At) < finding.ContestedFor {
 		c.Undone = old.Undone
 	}

@@ -59,6 +59,16 @@ func TestUndone(t *testing.T) {
 	}
 }
 
+// TestNamesAreKept: the names that a signer had before are known when it has confirmed a key, too: files of another
+// domain's may have them still.
+func TestNamesAreKept(t *testing.T) {
+	st := State{Phase: Ready, Active: "s1", Signers: Confirmations{"mail": {Selector: "s1", KeyID: "k1", Was: "mx0 mx1"}}}
+	st.Activated("mail", dkim.Ref{Name: dkim.Name{Selector: "s1"}, KeyID: "k2"}, time.Unix(1e9, 0), []string{"mail"})
+	if c := st.Signers["mail"]; c.KeyID != "k2" || c.Was != "mx0 mx1" {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestAgain: an effect that is begun while the same one is open was cut off before.
 func TestAgain(t *testing.T) {
 	open := Intent{Kind: Activate, Selector: "s2", Signer: "mx1", KeyID: "k2", Beside: []string{"mx3"}}

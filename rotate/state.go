@@ -119,6 +119,7 @@ type Confirmed struct {
 	Silent   bool      `json:"silent,omitempty"` // and did not answer when it was asked last
 	Signs    bool      `json:"signs,omitempty"`  // and said since that it signs with this key nevertheless
 	Undone   int       `json:"undone,omitempty"` // how often in a row it was seen changed after it had confirmed this
+	Was      string    `json:"was,omitempty"`    // the names that it had before, with spaces between: files may have them still
 }
 
 // Intent is an effect about to happen; it is written before the effect (I7).

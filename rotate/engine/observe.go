@@ -95,6 +95,7 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 // see asks what there is for the domain in a state.
 func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State) rotate.Observation {
 	p.once.Do(p.gather)
+	observe.Recall(have, p.Signers)
 	ask := func(ctx context.Context, signer string) (rotate.SignerSeen, error) {
 		if q := p.questions[signer]; q != nil {
 			return q.Call(ctx, observe.Following(want, have))

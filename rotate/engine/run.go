@@ -82,6 +82,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *approval.Grant, held *le
 	}
 	r.st, r.unsaved = st, renamed
 	passing{r}.recall()
+	observe.Recall(st, e.Signers)
 	if ahead > 0 {
 		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed",
 			calendar.Span(ahead.Round(time.Minute)))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -47,6 +48,9 @@ func rename(st *rotate.State, was, name string, listed bool) {
 		if _, both := st.Signers[name]; !both {
 			if listed {
 				c.Unsure, c.Left, c.Silent, c.Signs = c.Unsure || c.Left, false, false, false // it was not asked since it left
+			}
+			if !slices.Contains(strings.Fields(c.Was), was) {
+				c.Was = strings.TrimSpace(c.Was + " " + was)
 			}
 			st.Signers[name] = c
 		}

@@ -73,9 +73,11 @@ func TestRenamedEverywhere(t *testing.T) {
 			Intent: &rotate.Intent{Kind: rotate.Activate, Signer: name}}
 	}
 	for _, c := range []struct{ before, after rotate.Confirmed }{
-		{key(rotate.Confirmed{}), key(rotate.Confirmed{})},
-		{key(rotate.Confirmed{Unsure: true}), key(rotate.Confirmed{Unsure: true})},
-		{key(rotate.Confirmed{Left: true, Silent: true}), key(rotate.Confirmed{Unsure: true})},
+		{key(rotate.Confirmed{}), key(rotate.Confirmed{Was: "mx1"})},
+		{key(rotate.Confirmed{Unsure: true}), key(rotate.Confirmed{Unsure: true, Was: "mx1"})},
+		{key(rotate.Confirmed{Left: true, Silent: true}), key(rotate.Confirmed{Unsure: true, Was: "mx1"})},
+		{key(rotate.Confirmed{Was: "mx0"}), key(rotate.Confirmed{Was: "mx0 mx1"})},
+		{key(rotate.Confirmed{Was: "mx1 mail"}), key(rotate.Confirmed{Was: "mx1 mail"})},
 	} {
 		for _, held := range [][2][]string{{{"mx1", "mx2"}, {"mail", "mx2"}}, {{"mx2", "mx1"}, {"mx2", "mail"}},
 			{{"mx2"}, {"mx2"}}} {
@@ -97,6 +99,7 @@ func TestRenamedOffTheList(t *testing.T) {
 	left := finding.Finding{Code: codes.SignerLeftOver, Signer: "mx1"}
 	got, _ := follow.Renamed(rotate.State{Signers: rotate.Confirmations{"mx1": c}, Drift: []finding.Finding{left}},
 		rotate.Domain{Signers: []string{"mx2"}, Renamed: map[string]string{"mail": "mx1"}}, then)
+	c.Was = "mx1"
 	if diff := cmp.Diff(rotate.Confirmations{"mail": c}, got.Signers); diff != "" {
 		t.Error(diff)
 	}

@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -59,6 +60,19 @@ func Ask(name string, s ports.SignerReader) *Questions {
 // UnknownSigner says that no signer has that name.
 func UnknownSigner(name string) error {
 	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")
+}
+
+// Recall tells signers which names they had before, as the state remembers: the configuration may no longer say that,
+// while their files have the former name still. A name that another signer has now is that one's.
+func Recall[S ports.SignerReader](st rotate.State, signers map[string]S) {
+	for name, c := range st.Signers {
+		for was := range strings.FieldsSeq(c.Was) {
+			_, another := signers[was]
+			if r, ok := any(signers[name]).(ports.Renamer); ok && !another {
+				r.KnownAs(was)
+			}
+		}
+	}
 }
 
 // Traits notes in an observation what the named signers are like, whatever they sign with now.

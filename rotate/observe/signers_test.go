@@ -3,6 +3,7 @@ package observe_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -119,5 +120,25 @@ func TestWhichKeysASignerTakes(t *testing.T) {
 	observe.Traits(&seen, []string{"mx2"}, map[string]ports.SignerReader{"mx2": ports.Wrapped{Signer: slow{}}})
 	if seen.RSAOnly["mx2"] != "" {
 		t.Errorf("wrapped: %v", seen.RSAOnly)
+	}
+}
+
+// named is a signer that leaves its name where it writes.
+type named struct {
+	memory
+	was *[]string
+}
+
+func (n named) KnownAs(was string) { *n.was = append(*n.was, was) }
+
+// TestRecall guards I1 and I8: a signer is given the names that the state has of it, and not one that another signer has
+// now, whose files are not touched.
+func TestRecall(t *testing.T) {
+	var mail, post []string
+	st := rotate.State{Signers: rotate.Confirmations{"mail": {Was: "mx0 mx1"}, "post": {Was: "mail"}, "gone": {Was: "mx2"},
+		"plain": {Was: "mx3"}}}
+	observe.Recall(st, map[string]ports.SignerReader{"mail": named{was: &mail}, "post": named{was: &post}, "plain": memory{}})
+	if !slices.Equal(mail, []string{"mx0", "mx1"}) || len(post) > 0 {
+		t.Errorf("mail was %v, post was %v", mail, post)
 	}
 }

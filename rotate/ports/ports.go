@@ -129,6 +129,12 @@ type RSAOnly interface {
 	RSAOnly() (why, remedy string)
 }
 
+// Renamer is implemented by signers that leave their names where they write.
+type Renamer interface {
+	// KnownAs says which name the signer had before, as well: what it left under that is its own.
+	KnownAs(was string)
+}
+
 // Screener is implemented by signers that can say beforehand that they would refuse a switch.
 type Screener interface {
 	// Screen returns, second, what would keep Activate from changing what the domains are signed with, whichever key

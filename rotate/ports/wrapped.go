@@ -92,6 +92,13 @@ func (w Wrapped) RSAOnly() (why, remedy string) {
 	return "", ""
 }
 
+// KnownAs implements Renamer; a signer that leaves no name anywhere needs none.
+func (w Wrapped) KnownAs(was string) {
+	if r, ok := w.Signer.(Renamer); ok {
+		r.KnownAs(was)
+	}
+}
+
 // Screen implements Screener; a signer that can't say refuses nothing.
 func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if s, ok := w.Signer.(Screener); ok {

@@ -41,6 +41,7 @@ func TestWrappedLosesNoAbility(t *testing.T) {
 		_ Lingerer   = Wrapped{}
 		_ Unmixed    = Wrapped{}
 		_ RSAOnly    = Wrapped{}
+		_ Renamer    = Wrapped{}
 		_ Screener   = Wrapped{}
 		_ Several    = Wrapped{}
 		_ Prober     = Wrapped{}

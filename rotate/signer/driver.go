@@ -3,6 +3,8 @@ package signer
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -50,8 +52,30 @@ type Config struct {
 
 // Renamer is implemented by signers that leave their names where they write.
 type Renamer interface {
-	// KnownAs says which name the signer had before: what it left under that is its own.
+	// KnownAs says which name the signer had before, as well: what it left under that is its own.
 	KnownAs(was string)
+}
+
+// Names are those that a signer had before. They are safe for concurrent use.
+type Names struct {
+	mu  sync.Mutex
+	was []string
+}
+
+// KnownAs implements Renamer.
+func (n *Names) KnownAs(was string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !slices.Contains(n.was, was) {
+		n.was = append(n.was, was)
+	}
+}
+
+// Had reports whether the signer had a name before.
+func (n *Names) Had(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Contains(n.was, name)
 }
 
 // Open makes the signer. Errors are faults.

@@ -43,3 +43,14 @@ func TestCounting(t *testing.T) {
 	faulttest.Shown(t, Counting("ex", map[string]string{
 		"a.example": "line 3 of /etc/exim4/dkim.table, which dkimbot did not write, counts"}, 2))
 }
+
+// TestNames: a signer has had each name that was given to it, and no other one.
+func TestNames(t *testing.T) {
+	var n Names
+	for _, was := range []string{"mx0", "mx1", "mx0"} {
+		n.KnownAs(was)
+	}
+	if !n.Had("mx0") || !n.Had("mx1") || n.Had("mx2") || n.Had("") {
+		t.Error("it does not know its names")
+	}
+}

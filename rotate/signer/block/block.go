@@ -198,10 +198,10 @@ func Damaged(path string, err error) error {
 }
 
 // Claim makes the block in a table this signer's, unless it is another's: two that take turns
-// on one host would each undo what the other did (I8). was is the name that the signer had before, "" for none;
-// program is the daemon.
-func (t *Table) Claim(signer, was, program, path string) error {
-	if t.Signer != "" && t.Signer != signer && t.Signer != was {
+// on one host would each undo what the other did (I8). had reports whether the signer had a name before; program is the
+// daemon.
+func (t *Table) Claim(signer string, had func(name string) bool, program, path string) error {
+	if t.Signer != "" && t.Signer != signer && !had(t.Signer) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner,
 			What: "edit table " + path + " for signer " + signer,
 			Err:  fmt.Errorf("its block belongs to signer %q", t.Signer),

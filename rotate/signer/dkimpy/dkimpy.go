@@ -15,11 +15,11 @@ import (
 // Signer is one dkimpy-milter. It is safe for concurrent use, also by several processes.
 type Signer struct {
 	cfg    Config
-	was    string // the name that it had before
 	socket milter.Socket
 	store  *keyfiles.Store
 	step   func(operation string) error // tests stop here; nil otherwise
 	signer.Others
+	signer.Names
 }
 
 const program = "dkimpy-milter"
@@ -49,9 +49,6 @@ const defaultLag = time.Minute
 
 // Lag is how long after Activate the last mail may still be signed with the key from before. The drain begins after it.
 func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
-
-// KnownAs makes a block in the tables that has the signer's former name its own.
-func (s *Signer) KnownAs(was string) { s.was = was }
 
 // format is how tables are written; the daemon keeps the last line of a key.
 var format = block.Format{Fields: 2, Last: true}
@@ -153,7 +150,7 @@ func (s *Signer) read(t *tables) (err error) {
 			return block.Damaged(each.path, err)
 		}
 		each.old, each.lost = maps.Clone(each.Ours), map[string]bool{}
-		if err := each.Claim(s.cfg.Name, s.was, program, each.path); err != nil {
+		if err := each.Claim(s.cfg.Name, s.Had, program, each.path); err != nil {
 			return err
 		}
 		if err := loadable(each, each != t.signing); err != nil {

@@ -13,9 +13,9 @@ import (
 // Signer is one Exim. It is safe for concurrent use, also by several processes.
 type Signer struct {
 	cfg   Config
-	was   string // the name that it had before
 	store *keyfiles.Store
 	step  func(operation string) error // tests stop here; nil otherwise
+	signer.Names
 }
 
 // New checks cfg; it touches nothing.
@@ -83,7 +83,7 @@ func (s *Signer) read(t *table) (err error) {
 	if t.Table, err = format.Parse(t.data); err != nil {
 		return block.Damaged(s.cfg.Table, err)
 	}
-	if err := t.Claim(s.cfg.Name, s.was, "Exim", s.cfg.Table); err != nil {
+	if err := t.Claim(s.cfg.Name, s.Had, "Exim", s.cfg.Table); err != nil {
 		return err
 	}
 	if err := continued(s.cfg.Table, t.Foreign); err != nil {
@@ -105,6 +105,3 @@ func (s *Signer) read(t *table) (err error) {
 	}
 	return nil
 }
-
-// KnownAs makes a block in the lookup file that has the signer's former name its own.
-func (s *Signer) KnownAs(was string) { s.was = was }

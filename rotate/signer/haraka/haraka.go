@@ -18,9 +18,9 @@ import (
 // Signer is one Haraka. It is safe for concurrent use, also by several processes.
 type Signer struct {
 	cfg   Config
-	was   string // the name that it had before
 	store *keyfiles.Store
 	step  func(operation string) error // tests stop here; nil otherwise
+	signer.Names
 }
 
 // New checks cfg; it touches nothing.
@@ -63,9 +63,6 @@ const defaultLag = time.Minute
 
 // Lag is how long after Activate the last mail may still be signed with the key from before. The drain begins after it.
 func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
-
-// KnownAs makes what stands in smtp.json under the signer's former name its own.
-func (s *Signer) KnownAs(was string) { s.was = was }
 
 // path is the file that Haraka reads before all others.
 func (s *Signer) path() string { return filepath.Join(s.cfg.Config, "smtp.json") }
@@ -110,7 +107,7 @@ func (s *Signer) read(f *file) error {
 	if f.overrides, err = s.parse(data); err != nil {
 		return err
 	}
-	if f.signer != "" && f.signer != s.cfg.Name && f.signer != s.was {
+	if f.signer != "" && f.signer != s.cfg.Name && !s.Had(f.signer) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner,
 			What: "edit " + s.path() + " for signer " + s.cfg.Name,
 			Err:  fmt.Errorf("what dkimbot wrote there belongs to signer %q", f.signer),

@@ -20,10 +20,10 @@ import (
 // Signer is one KumoMTA. It is safe for concurrent use, also by several processes.
 type Signer struct {
 	cfg   Config
-	was   string // the name that it had before
 	store *keyfiles.Store
 	vault signer.Vault
 	step  func(operation string) error // tests stop here; nil otherwise
+	signer.Names
 }
 
 // New checks cfg; it touches nothing.
@@ -58,9 +58,6 @@ func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
 
 // UseVault hands in what reaches Vault.
 func (s *Signer) UseVault(v signer.Vault) { s.vault = v }
-
-// KnownAs makes a block in the data file that has the signer's former name its own.
-func (s *Signer) KnownAs(was string) { s.was = was }
 
 // format is how dkimbot's block is written: one table, and an inline table for each domain.
 var format = block.Format{Fields: 13, Last: true, Head: "[domain]"}
@@ -122,7 +119,7 @@ func (s *Signer) read(t *table) (err error) {
 	if t.Table, err = format.Parse(t.data); err != nil {
 		return block.Damaged(s.cfg.File, err)
 	}
-	if err := t.Claim(s.cfg.Name, s.was, "KumoMTA", s.cfg.File); err != nil {
+	if err := t.Claim(s.cfg.Name, s.Had, "KumoMTA", s.cfg.File); err != nil {
 		return err
 	}
 	if t.foreign, err = parse(t.Foreign); err != nil {

@@ -17,10 +17,10 @@ import (
 // Signer is one maddy. It is safe for concurrent use, also by several processes.
 type Signer struct {
 	cfg   Config
-	was   string // the name that it had before
 	store *keyfiles.Store
 	step  func(operation string) error // tests stop here; nil otherwise
 	signer.Others
+	signer.Names
 }
 
 // New checks cfg; it touches nothing.
@@ -46,9 +46,6 @@ const defaultLag = time.Minute
 
 // Lag is how long after Activate the last mail may still be signed with the key from before. The drain begins after it.
 func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
-
-// KnownAs makes a file that has the signer's former name its own.
-func (s *Signer) KnownAs(was string) { s.was = was }
 
 // imported is the file that maddy.conf imports.
 type imported struct {
@@ -85,7 +82,7 @@ func (s *Signer) read(f *imported) (err error) {
 			Err:  fmt.Errorf("the file is dkimbot's alone, and %w", err),
 			Hint: "write those lines in maddy.conf, where the file is imported, and take them out of the file"}
 	}
-	if f.signer != "" && f.signer != s.cfg.Name && f.signer != s.was {
+	if f.signer != "" && f.signer != s.cfg.Name && !s.Had(f.signer) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner,
 			What: "edit " + s.cfg.File + " for signer " + s.cfg.Name, Err: fmt.Errorf("it belongs to signer %q", f.signer),
 			Hint: fmt.Sprintf("one maddy is one signer, under one name, in one configuration: call it %s, or, where it was "+

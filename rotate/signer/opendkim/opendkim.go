@@ -16,13 +16,13 @@ type Signer struct {
 	cfg        Config
 	keyTable   string // paths, without prefix
 	signTable  string
-	refile     bool   // the SigningTable's type
-	was        string // the name that it had before
+	refile     bool // the SigningTable's type
 	socket     milter.Socket
 	store      *keyfiles.Store              // the key files
 	daemon     *daemon.Daemon               // that gets a signal in place of a reload command
 	beforeStep func(operation string) error // tests stop here; nil otherwise
 	signer.Others
+	signer.Names
 }
 
 // New checks cfg; it touches nothing.
@@ -55,9 +55,6 @@ func (s *Signer) step(operation string) error {
 	}
 	return s.beforeStep(operation)
 }
-
-// KnownAs makes a block in the tables that has the signer's former name its own.
-func (s *Signer) KnownAs(was string) { s.was = was }
 
 // RSAOnly says why it refuses Ed25519 keys, as it is set up.
 func (s *Signer) RSAOnly() (why, remedy string) { return s.cfg.RSAOnly() }

@@ -67,7 +67,7 @@ func (b *batch) readTables() error {
 // claim makes the block in a table this signer's, unless it is another's.
 func (b *batch) claim(path string, t *table) error {
 	anothers := t.Signer != b.cfg.Name && len(t.Ours) > 0
-	if err := t.Claim(b.cfg.Name, b.was, "OpenDKIM", path); err != nil {
+	if err := t.Claim(b.cfg.Name, b.Had, "OpenDKIM", path); err != nil {
 		return err
 	}
 	b.unclaimed = b.unclaimed || anothers

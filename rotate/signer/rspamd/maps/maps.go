@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
@@ -29,10 +30,10 @@ type Config struct {
 // Signer is one rspamd. It is safe for concurrent use, also by several processes.
 type Signer struct {
 	cfg   Config
-	was   string // the name that it had before
 	store *keyfiles.Store
 	step  func(operation string) error // tests stop here; nil otherwise
 	now   func() time.Time
+	signer.Names
 }
 
 // New touches nothing; cfg has been checked.
@@ -178,7 +179,7 @@ func (s *Signer) read(m *maps) error {
 		if r.Table, err = format.Parse(data); err != nil {
 			return block.Damaged(r.path, err)
 		}
-		if err := r.Claim(s.cfg.Name, s.was, "rspamd", r.path); err != nil {
+		if err := r.Claim(s.cfg.Name, s.Had, "rspamd", r.path); err != nil {
 			return err
 		}
 		if err := keyfiles.LookUp(o.UID).CheckReads(r.Place, "rspamd", "it keeps what it has read before"); err != nil {
@@ -188,6 +189,3 @@ func (s *Signer) read(m *maps) error {
 	m.notes, err = s.readNotes(m.selectors[0].Place)
 	return err
 }
-
-// KnownAs makes a block in the maps that has the signer's former name its own.
-func (s *Signer) KnownAs(was string) { s.was = was }
