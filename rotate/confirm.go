@@ -139,7 +139,7 @@ func (st *State) Activated(signer string, ref dkim.Ref, at time.Time, signers []
 		return
 	}
 	old := st.Signers[signer]
-	c := Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at, Was: old.Was}
+	c := Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at, Was: old.Was, Tables: old.Tables}
 	if old.Selector == c.Selector && old.KeyID == c.KeyID && at.Sub(old.At) < finding.ContestedFor {
 		c.Undone = old.Undone
 	}

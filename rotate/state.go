@@ -119,6 +119,7 @@ type Confirmed struct {
 	Silent   bool      `json:"silent,omitempty"` // and did not answer when it was asked last
 	Signs    bool      `json:"signs,omitempty"`  // and said since that it signs with this key nevertheless
 	Undone   int       `json:"undone,omitempty"` // how often in a row it was seen changed after it had confirmed this
+	Tables   string    `json:"tables,omitempty"` // the files by which it was seen to sign, a line each; "" where it is asked
 	Was      string    `json:"was,omitempty"`    // the names that it had before, with spaces between: files may have them still
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // renamed gives a host of the world another name, and returns the domain as the configuration names it now.
@@ -131,5 +133,37 @@ func TestRemovedSignerIsForgotten(t *testing.T) {
 		d.Asked = false
 		w.pass(time.Hour)
 		w.engine().Advance(t.Context(), d)
+	}
+}
+
+// TestTablesAreRemembered guards I1: the state has by which files each signer signs, from its activation on, and by those
+// that a health check finds it signing by; each process says to the signer which these were, dry runs too (I11).
+func TestTablesAreRemembered(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	h := w.hosts["mx1"]
+	h.tables = []string{"/etc/a"}
+	w.settle(d)
+	if got := w.state(d.Name).Signers["mx1"].Tables; got != "/etc/a" {
+		t.Errorf("after an activation: %q", got)
+	}
+	h.tables, h.before = []string{"/etc/b", "/etc/c"}, nil
+	if res := w.engine().Advance(t.Context(), d); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	if got := w.state(d.Name).Signers["mx1"].Tables; got != "/etc/b\n/etc/c" || !slices.Contains(h.before, "/etc/a") {
+		t.Errorf("after a look: %q; it signed by %v", got, h.before)
+	}
+	h.before = nil
+	e := w.engine()
+	p := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Clock: e.Clock,
+		Signers: map[string]ports.SignerReader{"mx1": e.Signers["mx1"]}}
+	if _, _, err := p.Plan(t.Context(), d.Domain, d.Request); err != nil || !slices.Equal(h.before, []string{"/etc/b", "/etc/c"}) {
+		t.Errorf("a dry run says that it signed by %v: %v", h.before, err)
+	}
+	w.pass(time.Hour)
+	h.silent, h.tables = true, []string{"/etc/d"}
+	w.engine().Advance(t.Context(), d)
+	if got := w.state(d.Name).Signers["mx1"].Tables; got != "/etc/b\n/etc/c" {
+		t.Errorf("of one that does not answer: %q", got)
 	}
 }

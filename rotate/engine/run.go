@@ -176,6 +176,7 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	observe.Tabled(&r.st, r.seen, r.engine.Signers)
 	if r.lease.Holds() == nil {
 		hasten.Again(ctx, r.judge(), r.engine.Signers)
 	}

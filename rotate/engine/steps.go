@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/handover"
 	"github.com/dkimbot/dkimbot/rotate/hasten"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/wayout"
@@ -219,6 +220,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 	before, surely := r.st.Phase, r.engine.Clock.Now().Add(ports.LagOf(signer.Signer, hurried))
 	r.st.Former.Left(s.Signer, surely, r.want.Policy.Drain, r.st.Earlier)
 	r.st.Activated(s.Signer, r.seen.Signers[s.Signer].Ref, surely, r.want.Signers)
+	observe.Tabled(&r.st, r.seen, r.engine.Signers)
 	r.st.AllLeft(before, r.want.Policy.Drain)
 	r.wentBack = before == rotate.Switching && r.st.Phase == rotate.Ready
 	if before != rotate.Switching || r.st.Phase != rotate.Draining {

@@ -33,6 +33,8 @@ type host struct {
 	twin    error               // another host behind the same signer is not heard of: why no switch is sure
 	here    map[string]dkim.Ref // what it signs with where Active says what one that is gone may have signed with
 	unheard error               // the same where it has what was wanted
+	tables  []string            // the files by which it signs
+	before  []string            // those that dkimbot said it signed by
 	// may be nil: what its mail shows
 	mail func(domain string) ([]dkim.Ref, error)
 }
@@ -216,6 +218,16 @@ type agent struct {
 }
 
 func (a agent) Lag() time.Duration { return a.h.lag }
+
+// Tables implements ports.Tabled.
+func (a agent) Tables() []string { return a.h.tables }
+
+// SignedBy implements ports.Tabled.
+func (a agent) SignedBy(tables []string) {
+	a.h.world.mu.Lock()
+	defer a.h.world.mu.Unlock()
+	a.h.before = append(a.h.before, tables...)
+}
 
 // HurriedLag implements ports.Hastener.
 func (a agent) HurriedLag() time.Duration {

@@ -62,15 +62,32 @@ func UnknownSigner(name string) error {
 	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")
 }
 
-// Recall tells signers which names they had before, as the state remembers: the configuration may no longer say that,
-// while their files have the former name still. A name that another signer has now is that one's.
+// Recall gives signers what the state remembers of them, and the configuration may no longer say: which names they had
+// before, which their files may have still, and by which files they signed. A name that another signer has now is that
+// one's.
 func Recall[S ports.SignerReader](st rotate.State, signers map[string]S) {
 	for name, c := range st.Signers {
+		if t, ok := any(signers[name]).(ports.Tabled); ok && c.Tables != "" {
+			t.SignedBy(strings.Split(c.Tables, "\n"))
+		}
 		for was := range strings.FieldsSeq(c.Was) {
 			_, another := signers[was]
 			if r, ok := any(signers[name]).(ports.Renamer); ok && !another {
 				r.KnownAs(was)
 			}
+		}
+	}
+}
+
+// Tabled notes by which files signers sign that say that they sign with what they confirmed.
+func Tabled[S ports.SignerReader](st *rotate.State, seen rotate.Observation, signers map[string]S) {
+	for name, c := range st.Signers {
+		t, ok := any(signers[name]).(ports.Tabled)
+		at, looked := seen.Signers[name]
+		ref := st.Identify(at.Ref)
+		if ok && looked && at.Err == nil && !c.Unsure && ref.Selector == c.Selector && ref.KeyID == c.KeyID {
+			c.Tables = strings.Join(t.Tables(), "\n")
+			st.Signers[name] = c
 		}
 	}
 }

@@ -142,3 +142,46 @@ func TestRecall(t *testing.T) {
 		t.Errorf("mail was %v, post was %v", mail, post)
 	}
 }
+
+// tabled is a signer that signs by files.
+type tabled struct {
+	memory
+	paths  []string
+	before *[]string
+}
+
+func (s tabled) Tables() []string         { return s.paths }
+func (s tabled) SignedBy(tables []string) { *s.before = append(*s.before, tables...) }
+
+// TestTabled guards I1: the files by which a signer signs are noted when it says that it signs with what it confirmed, and
+// said to it again; of one that does not answer, or signs otherwise, what was known stays.
+func TestTabled(t *testing.T) {
+	ref := dkim.Ref{Name: dkim.Name{Domain: "a.example", Selector: "s1"}, KeyID: "k"}
+	sure := rotate.Confirmed{Selector: "s1", KeyID: "k", Tables: "/old"}
+	unsure := sure
+	unsure.Unsure = true
+	var before []string
+	signers := map[string]ports.SignerReader{"mx1": tabled{paths: []string{"/a", "/b"}, before: &before}, "mx2": memory{}}
+	for name, c := range map[string]struct {
+		known rotate.Confirmed
+		seen  map[string]rotate.SignerSeen
+		want  string
+	}{
+		"as it confirmed":       {sure, map[string]rotate.SignerSeen{"mx1": {Ref: ref}}, "/a\n/b"},
+		"it does not answer":    {sure, map[string]rotate.SignerSeen{"mx1": {Ref: ref, Err: errors.New("down")}}, "/old"},
+		"with another selector": {sure, map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Selector: "s2"}, KeyID: "k"}}}, "/old"},
+		"with another key":      {sure, map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: ref.Name, KeyID: "k2"}}}, "/old"},
+		"it is to confirm":      {unsure, map[string]rotate.SignerSeen{"mx1": {Ref: ref}}, "/old"},
+		"it was not asked":      {sure, nil, "/old"},
+	} {
+		st := rotate.State{Signers: rotate.Confirmations{"mx1": c.known, "mx2": sure}}
+		observe.Tabled(&st, rotate.Observation{Signers: c.seen}, signers)
+		if got := st.Signers["mx1"].Tables; got != c.want || st.Signers["mx2"].Tables != "/old" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	observe.Recall(rotate.State{Signers: rotate.Confirmations{"mx1": {Tables: "/x\n/y"}, "mx2": sure}}, signers)
+	if !slices.Equal(before, []string{"/x", "/y"}) {
+		t.Errorf("said again: %v", before)
+	}
+}

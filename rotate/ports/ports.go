@@ -129,6 +129,14 @@ type RSAOnly interface {
 	RSAOnly() (why, remedy string)
 }
 
+// Tabled is implemented by signers that sign by files that dkimbot writes.
+type Tabled interface {
+	// Tables returns the files' paths; none where the program is asked what it signs with.
+	Tables() []string
+	// SignedBy says which files these were before: while they stand with what dkimbot wrote, the program may read those.
+	SignedBy(tables []string)
+}
+
 // Renamer is implemented by signers that leave their names where they write.
 type Renamer interface {
 	// KnownAs says which name the signer had before, as well: what it left under that is its own.

@@ -92,6 +92,21 @@ func (w Wrapped) RSAOnly() (why, remedy string) {
 	return "", ""
 }
 
+// Tables implements Tabled; a signer without files has none.
+func (w Wrapped) Tables() []string {
+	if t, ok := w.Signer.(Tabled); ok {
+		return t.Tables()
+	}
+	return nil
+}
+
+// SignedBy implements Tabled.
+func (w Wrapped) SignedBy(tables []string) {
+	if t, ok := w.Signer.(Tabled); ok {
+		t.SignedBy(tables)
+	}
+}
+
 // KnownAs implements Renamer; a signer that leaves no name anywhere needs none.
 func (w Wrapped) KnownAs(was string) {
 	if r, ok := w.Signer.(Renamer); ok {

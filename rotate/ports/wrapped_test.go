@@ -42,6 +42,7 @@ func TestWrappedLosesNoAbility(t *testing.T) {
 		_ Unmixed    = Wrapped{}
 		_ RSAOnly    = Wrapped{}
 		_ Renamer    = Wrapped{}
+		_ Tabled     = Wrapped{}
 		_ Screener   = Wrapped{}
 		_ Several    = Wrapped{}
 		_ Prober     = Wrapped{}

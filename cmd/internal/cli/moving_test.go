@@ -28,6 +28,7 @@ func TestMovingAsDocumented(t *testing.T) {
 	signed := l.read(t, "opendkim/signing.table")
 
 	follow(t, root, "old", fenced(onOld, "sh"))
+	must(t, os.Rename(filepath.Join(root, "old"), filepath.Join(root, "away"))) // its tables are on no other machine
 	installed := labIn(t, filepath.Join(root, "new/etc/dkimbot"))
 	installed.file(t, "../opendkim/key.table", "")
 	installed.file(t, "../opendkim/signing.table", "")

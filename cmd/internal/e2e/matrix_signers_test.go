@@ -1,10 +1,11 @@
 package e2e
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func eximRow(t *testing.T, name, policy string) *matrixSigner {
 		section:  fmt.Sprintf("driver: exim, key_dir: %s, table: %s", e.KeyDir, e.Table),
 		mail:     e.Mail,
 		sabotage: "another lookup file is written than Exim reads",
-		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, e.KeyDir, "table: ", e.Table) },
+		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, "table: ", e.Table) },
 	}
 }
 
@@ -100,7 +101,7 @@ func rspamdMapsRow(t *testing.T) *matrixSigner {
 		mail:     rspamdMail(d),
 		arc:      true,
 		sabotage: "another map is written than rspamd reads",
-		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, d.KeyDir, "selector_map: ", selectors) },
+		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, "selector_map: ", selectors) },
 	}
 }
 
@@ -151,6 +152,7 @@ func harakaRow(t *testing.T) *matrixSigner {
 		sabotage: "another directory is written than Haraka reads",
 		ruin: func(t testing.TB) (old, ruined string) {
 			must(t, os.CopyFS(h.Config+".other", os.DirFS(h.Config)))
+			disown(t, h.Config+"/smtp.json")
 			return "config: " + h.Config + ",", "config: " + h.Config + ".other,"
 		},
 	}
@@ -177,12 +179,23 @@ func rspamdMail(d *signertest.Rspamd) func(testing.TB, string) signertest.Answer
 	}
 }
 
-// elsewhere copies a file, and returns its setting in the configuration and that of the copy. The note by which dkimbot
-// would refuse that is gone, as on a host whose keys are from an earlier build.
-func elsewhere(t testing.TB, keyDir, key, path string) (old, ruined string) {
-	must(t, os.Remove(filepath.Join(keyDir, ".dkimbot-tables")))
+// disown takes the signer's name out of what dkimbot wrote in a file.
+func disown(t testing.TB, path string) {
+	text, err := os.ReadFile(path)
+	must(t, err)
+	without := regexp.MustCompile(` for signer "[^"]+"|("signer": *")[^"]+`).ReplaceAll(text, []byte("$1"))
+	if bytes.Equal(without, text) {
+		t.Fatalf("%s names no signer:\n%s", path, text)
+	}
+	must(t, os.WriteFile(path, without, 0o644))
+}
+
+// elsewhere copies a file, and returns its setting in the configuration and that of the copy. The block in the old file,
+// by which dkimbot would refuse that, names no signer, as one that an earlier build wrote.
+func elsewhere(t testing.TB, key, path string) (old, ruined string) {
 	text, err := os.ReadFile(path)
 	must(t, err)
 	must(t, os.WriteFile(path+".other", text, 0o644))
+	disown(t, path)
 	return key + path, key + path + ".other"
 }

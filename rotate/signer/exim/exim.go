@@ -105,3 +105,9 @@ func (s *Signer) read(t *table) (err error) {
 	}
 	return nil
 }
+
+// Tables returns the table by which the program signs.
+func (s *Signer) Tables() []string { return []string{s.cfg.Table} }
+
+// SignedBy says which table that was before.
+func (s *Signer) SignedBy(tables []string) { s.store.Former.Add(tables) }

@@ -24,6 +24,9 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err := s.knowsReader(); err != nil {
 		return nil, err
 	}
+	if err := s.store.Moved(s.path()); err != nil {
+		return nil, err
+	}
 	o, err := s.look()
 	if err != nil {
 		return nil, err

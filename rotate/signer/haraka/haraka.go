@@ -31,7 +31,7 @@ func New(cfg Config) (*Signer, error) {
 	cfg.Lag = cmp.Or(cfg.Lag, defaultLag)
 	s := &Signer{cfg: cfg}
 	s.store = &keyfiles.Store{Signer: cfg.Name, Program: "Haraka", Path: filepath.Join(cfg.Config, "dkim"),
-		Owner: cfg.Owner, Group: cfg.Group, Likely: s.likely,
+		Owner: cfg.Owner, Group: cfg.Group, Likely: s.likely, Owns: owns,
 		Trouble: "Haraka could not use the keys, or others could replace them", Step: func(operation string) error {
 			if s.step == nil {
 				return nil
@@ -94,6 +94,9 @@ func (s *Signer) open(ctx context.Context) (*file, error) {
 }
 
 func (s *Signer) find() (*file, error) {
+	if err := s.store.Moved(s.path()); err != nil {
+		return nil, err
+	}
 	p, err := s.store.Table(s.path(), keyfiles.Existing)
 	return &file{Locked: keyfiles.Locked{Place: p}}, err
 }
@@ -151,3 +154,17 @@ func (s *Signer) fits(f *file) error {
 
 // RSAOnly says why it refuses Ed25519 keys, as it is set up.
 func (s *Signer) RSAOnly() (why, remedy string) { return s.cfg.RSAOnly() }
+
+// Tables returns the file by which Haraka signs.
+func (s *Signer) Tables() []string { return []string{s.path()} }
+
+// SignedBy says which file that was before.
+func (s *Signer) SignedBy(tables []string) { s.store.Former.Add(tables) }
+
+// owns says which signer wrote what a file like smtp.json has of dkimbot's; "" where it has nothing.
+func owns(data []byte) string {
+	if o, err := parse(data); err == nil && len(o.ours) > 0 {
+		return o.signer
+	}
+	return ""
+}

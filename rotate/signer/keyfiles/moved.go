@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -66,22 +67,69 @@ func noted(dir *safefile.Dir) (n note) {
 	return n
 }
 
+// Former are the tables by which a program signed before, as dkimbot's state remembers: also where the key directory
+// was changed with them, and no note is there. They are safe for concurrent use.
+type Former struct {
+	mu     sync.Mutex
+	tables []string
+}
+
+// Add says that these tables named key files before.
+func (f *Former) Add(tables []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, table := range tables {
+		if !slices.Contains(f.tables, table) {
+			f.tables = append(f.tables, table)
+		}
+	}
+}
+
+// owner returns the signer that wrote what a table names; "" for none, and where that is nothing. Another driver may
+// have written it under the same name.
+func owner(s *Store, data []byte) string {
+	if s.Owns != nil && s.Owns(data) != "" {
+		return s.Owns(data)
+	}
+	if block.Filled(data) {
+		return block.Owner(data)
+	}
+	return ""
+}
+
+// inUse returns which tables may be in use: as the note says, and as the state does.
+func inUse(s *Store) note {
+	var n note
+	if dir, err := safefile.OpenDir(s.Path); err == nil { // else there is none, or Open says it
+		n = noted(dir)
+		dir.Close()
+	}
+	s.Former.mu.Lock()
+	defer s.Former.mu.Unlock()
+	if n.Signer == "" {
+		n.Signer, n.Program = s.Signer, "the program that signs"
+	}
+	if n.Signer == s.Signer {
+		for _, table := range s.Former.tables {
+			if !slices.Contains(n.Tables, table) {
+				n.Tables = append(n.Tables, table)
+			}
+		}
+	}
+	return n
+}
+
 // Moved refuses these tables while others that dkimbot wrote before for the same key directory stand with its block:
 // the program may read those.
 func (s *Store) Moved(tables ...string) error {
 	if s.Path == "" { // no key files
 		return nil
 	}
-	dir, err := safefile.OpenDir(s.Path)
-	if err != nil {
-		return nil // Open says it
-	}
-	defer dir.Close()
-	n := noted(dir)
+	n := inUse(s)
 	var old []string
 	for _, table := range n.Tables {
 		data, err := ReadTable(table)
-		if err == nil && block.Owner(data) == n.Signer && block.Filled(data) && !oneOf(table, tables) {
+		if err == nil && n.Signer == owner(s, data) && !oneOf(table, tables) {
 			old = append(old, table)
 		}
 	}

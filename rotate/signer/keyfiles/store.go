@@ -33,6 +33,9 @@ type Store struct {
 	Trouble, Rule string
 	Text          func(*dkim.PrivateKey) []byte // what a file holds; PEM when nil
 	Step          func(operation string) error  // marks the place between two operations; tests stop there
+	// Owns says of what a table holds which signer wrote it, "" for none; nil for a table with dkimbot's block
+	Owns   func(data []byte) (signer string)
+	Former Former
 }
 
 func (s *Store) step(operation string) error {

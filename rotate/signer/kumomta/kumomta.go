@@ -190,3 +190,9 @@ func (s *Signer) clash(t *table, domain string) error {
 
 // quoted is a domain as a key in TOML.
 func quoted(domain string) string { return strconv.Quote(domain) }
+
+// Tables returns the table by which the program signs.
+func (s *Signer) Tables() []string { return []string{s.cfg.File} }
+
+// SignedBy says which table that was before.
+func (s *Signer) SignedBy(tables []string) { s.store.Former.Add(tables) }

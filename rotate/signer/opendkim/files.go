@@ -142,3 +142,14 @@ func (b *batch) checkReadable() error {
 	}
 	return nil
 }
+
+// Tables returns the tables by which OpenDKIM signs; none where it is asked what it signs with.
+func (s *Signer) Tables() []string {
+	if !s.socket.None() {
+		return nil
+	}
+	return []string{s.keyTable, s.signTable}
+}
+
+// SignedBy says which tables these were before.
+func (s *Signer) SignedBy(tables []string) { s.store.Former.Add(tables) }

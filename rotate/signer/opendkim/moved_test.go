@@ -95,3 +95,36 @@ func TestMovedByLink(t *testing.T) {
 	activate(t, s, three)
 	wantSelectors(t, d, "a.example", "s1")
 }
+
+// TestMovedWithKeys guards I1: where the key directory is changed with the tables, dkimbot's state says by which the daemon
+// signed. Where it is asked, it says so itself.
+func TestMovedWithKeys(t *testing.T) {
+	keys := signertest.Keys(t, 2)
+	one, two := signertest.At("a.example", "s1", keys[0]), signertest.At("a.example", "s2", keys[1])
+	d := signertest.StartOpenDKIM(t)
+	before := newSigner(t, d, withoutMilter)
+	activate(t, before, one)
+	dir := filepath.Join(d.Dir, "moved")
+	if err := os.MkdirAll(dir+"/keys", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir+"/signing.table", "")
+	write(t, dir+"/key.table", "")
+	elsewhere := func(c *Config) {
+		c.KeyDir, c.KeyTable, c.SigningTable = dir+"/keys", dir+"/key.table", dir+"/signing.table"
+		c.Owner, c.AllowUnsafeKeys = "root", true
+	}
+	s := newSigner(t, d, func(c *Config) { c.Milter = ""; elsewhere(c) })
+	s.SignedBy(before.Tables())
+	moved.Refused(t, s, one, two, "may still read", d.KeyTable, d.SigningTable, dir+"/signing.table", "put the path back")
+	wantSelectors(t, d, "a.example", "s1")
+	asked := newSigner(t, d, elsewhere)
+	if asked.SignedBy(before.Tables()); len(asked.Tables()) > 0 || asked.moved() != nil {
+		t.Errorf("a daemon that is asked: %v, %v", asked.Tables(), asked.moved())
+	}
+	write(t, d.KeyTable, "")
+	write(t, d.SigningTable, "# nothing\n")
+	if err := s.moved(); err != nil {
+		t.Errorf("the way that the hint says: %v", err)
+	}
+}

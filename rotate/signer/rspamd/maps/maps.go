@@ -189,3 +189,14 @@ func (s *Signer) read(m *maps) error {
 	m.notes, err = s.readNotes(m.selectors[0].Place)
 	return err
 }
+
+// Tables returns the maps by which rspamd signs; none where it is asked what it signs with.
+func (s *Signer) Tables() []string {
+	if s.cfg.Witness.Milter != "" {
+		return nil
+	}
+	return s.names()
+}
+
+// SignedBy says which maps these were before.
+func (s *Signer) SignedBy(tables []string) { s.store.Former.Add(tables) }
