@@ -87,6 +87,7 @@ const (
 	MissingTable      Code = "missing-table"       // one of the two tables is missing
 	MovedTable        Code = "moved-table"         // the configuration names another table than the one with dkimbot's block
 	UnreadableTable   Code = "unreadable-table"    // the signer's user can't read the table
+	NoMap             Code = "no-map"              // the file is none of rspamd's maps
 	UnloadableLine    Code = "unloadable-line"     // the signer can't load a line of the table
 	TableNames        Code = "table-names"         // the table has several names (hard links)
 	UnsafeFile        Code = "unsafe-file"         // a file or link stands where only root and dkimbot's user may write

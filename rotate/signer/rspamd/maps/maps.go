@@ -175,6 +175,9 @@ func (s *Signer) read(m *maps) error {
 		if err != nil {
 			return s.store.Fault("read map "+r.path, err)
 		}
+		if err := isMap(r.path, data); err != nil {
+			return err
+		}
 		r.lines = entries(data)
 		if r.Table, err = format.Parse(data); err != nil {
 			return block.Damaged(r.path, err)
