@@ -21,7 +21,7 @@ var classMutants = []struct {
 	{mutant{"a server that does not answer is taken to show what the others do", []string{"I2", "I5"}, 40, All,
 		looker(func(p *process) ports.Looker { return presuming{p} })}, silent, 1},
 	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
-		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 680},
+		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 745},
 
 	{mutant{"a signer that does not answer is taken to be well", []string{"I7"}, 4, All, wellAlways}, hardDays | bounds, 6},
 
