@@ -31,6 +31,15 @@ func TestBasisOfANewDomain(t *testing.T) {
 	}
 }
 
+// TestBasisOfAccounts: a plan that an older version made stays valid where one account holds the records, and is not
+// where a second one is listed since.
+func TestBasisOfAccounts(t *testing.T) {
+	basis := func(accounts ...string) string { return rotate.State{Domain: "a", Accounts: accounts}.Basis() }
+	if basis("old") != basis() || basis("old", "new") == basis() || basis("old", "new") == basis("old", "other") {
+		t.Error("accounts do not count in a plan as they should")
+	}
+}
+
 // TestUnknownBoot: where neither moment says since which start of the machine it counts, they can't be compared, and no
 // time is moved: that would lengthen waits by years or none (I2).
 func TestUnknownBoot(t *testing.T) {

@@ -56,6 +56,7 @@ func TestWayOutOfALostKey(t *testing.T) {
 			" at once, and its key is revoked; or revoke it now, and all mail fails until signers have a fresh key: " +
 			"'dkimbot rotate --domain example.com --compromised --revoke-now'"
 	}
+	onlyFirst := func(s *scene) { s.Sign("s1", "mx1", "mx2") }
 	oldKept := func(s *scene) { s.Hold("s1", "", 3); s.OldKept("s1", true) }
 	hold(t, map[string]verdict{
 		"a signer signs with nothing": {plantest.Ready,
@@ -79,6 +80,11 @@ func TestWayOutOfALostKey(t *testing.T) {
 			changes(plantest.Leak("s1"), lost("s2"), silent("mx2")), says("s2"), needed("s1") + " (asks)"},
 		"the same, s1 drains": {plantest.Draining, changes(plantest.Leak("s2"), lost("s1")), says("s1"), needed("s2") +
 			". Else signers leave it for a fresh key when the drain is over (asks)"},
+		"the target's, signers are to leave s1": {plantest.Switching, changes(plantest.Leak("s1"), onlyFirst, lost("s2")),
+			says("s2"), needed("s1") +
+				". Else signers leave it for a fresh key as soon as no mail in flight can need the one that is missing (asks)"},
+		"the same, a signer may be there": {plantest.Switching,
+			changes(plantest.Leak("s1"), onlyFirst, lost("s2"), silent("mx2")), says("s2"), needed("s1") + " (asks)"},
 		"the same, s1 was revoked": {plantest.Ready,
 			changes(plantest.Leak("s1"), revokes("s1"), lost("s2")),
 			contains(says("s2"), "a fresh key takes its place by itself"), true},

@@ -43,7 +43,7 @@ func (h *Check) lostKey(s string) finding.Finding {
 			Repair: "check that the configuration names the right keystore, or restore the keystore from a backup; " +
 				"dkimbot makes no new key while both are missing" + beginAgain(h.Want.Name)}
 	case (s == h.Haven() || s == h.Have.Target) && !FreshLost(&h.Judge, s) && slices.Contains(h.ExposedKeys(), other):
-		idle := h.Renewable(s) || s == h.Have.Target && !h.InHands(h.Have.Selector(s).Key.ID)
+		idle := h.Renewable(s) || s == h.Have.Target && !h.AnySilent()
 		return finding.Needed(h.Want.Name, other, h.RevokeNow([]string{other}), s == h.Have.Draining, idle)
 	case s == h.Have.Target:
 		return finding.Finding{Message: ", and signers are being switched to it", Asks: true,

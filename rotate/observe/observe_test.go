@@ -117,6 +117,8 @@ func TestLostMeanwhile(t *testing.T) {
 	key := plantest.Keys()
 	compromised := moving()
 	compromised.Earlier["o1"].Key.Leaked = time.Unix(1, 0)
+	unknown := moving()
+	unknown.Earlier["o1"].Key.Version = 0
 	for title, tt := range map[string]struct {
 		have rotate.State
 		keys keystore
@@ -133,6 +135,7 @@ func TestLostMeanwhile(t *testing.T) {
 		"nothing is there":       {moving(), keystore{}, true, false},
 		"the keystore is silent": {moving(), keystore{err: errors.New("no answer")}, false, false},
 		"it is compromised":      {compromised, keystore{}, false, false},
+		"its version is unknown": {unknown, keystore{keys: map[string][]*dkim.PrivateKey{"o1": {key[2]}}}, true, false},
 	} {
 		seen, _ := look(t, tt.have, tt.keys, nil)
 		if over := seen.Left["o1"].Ended; over != tt.over {

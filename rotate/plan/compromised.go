@@ -46,8 +46,7 @@ func (p *planner) flees() bool {
 		startOver(p, from)
 		return true
 	}
-	if to := p.Refuge(); to != "" && noneCame(p, to) {
-		p.repair()
+	if to := p.Refuge(); noneCame(p, to) {
 		p.shelter()
 		p.replace(to)
 		return true

@@ -189,6 +189,18 @@ func TestDutiesAreIndependent(t *testing.T) {
 			s.Hold("s2", "", 0)
 			s.Drift("", "", "mx2")
 		}, "verify s1, activate s1/mx2, generate s2, store s2, publish s2, verify s2, destroy s2", ""},
+		{"switching, active compromised, both keys lost", plantest.Switching, func(s *scene) {
+			leak(s, "s1")
+			s.Sign("s1", "mx1")
+			s.Hold("s1", "", 0)
+			s.Hold("s2", "", 0)
+		}, "", "key-missing"},
+		{"switching, active compromised, target's key lost, other selectors in the policy", plantest.Switching, func(s *scene) {
+			leak(s, "s1")
+			s.Sign("s1", "mx1")
+			s.Hold("s2", "", 0)
+			s.Want.Policy.Selectors = [2]string{"a", "b"}
+		}, "", "key-missing"},
 		{"switching, active compromised, target's key lost, mail may need it", plantest.Switching, func(s *scene) {
 			leak(s, "s1")
 			s.Sign("s1", "mx1")
