@@ -102,6 +102,10 @@ func TestDutiesAreIndependent(t *testing.T) {
 			s.Have.Selectors["s1"].Retired[0].Leaked = true
 			s.Want.Policy.Selectors = [2]string{"a", "b"}
 		}, "destroy s1", "selectors-changed"},
+		{"one that never was in use is, other selectors in the policy", plantest.Replaced, func(s *scene) {
+			s.Have.Selectors["s1"].Retired[0].Leaked, s.Have.Selectors["s1"].Retired[0].Dropped = true, true
+			s.Want.Policy.Selectors = [2]string{"a", "b"}
+		}, "destroy s1", "selectors-changed"},
 		{"a signer has it still, other selectors in the policy", plantest.Replaced, func(s *scene) {
 			s.Have.Selectors["s1"].Retired[0].Leaked = true
 			s.Want.Policy.Selectors = [2]string{"a", "b"}
