@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 )
@@ -42,6 +43,8 @@ func TestAccountsSaid(t *testing.T) {
 		"the first one left": {rotate.Ready, []string{"old", "new"}, nil, "new", []string{fmt.Sprintf(left, "old")}, []string{"new"}},
 		"one for another": {rotate.Ready, []string{"old", "new"}, []string{"far"}, "new",
 			[]string{fmt.Sprintf(left, "old"), fmt.Sprintf(came, "far")}, []string{"new", "far"}},
+		"the first one is a new one": {rotate.Ready, []string{"old"}, []string{"old"}, "new", []string{fmt.Sprintf(came, "new")},
+			[]string{"new", "old"}},
 		"a new domain":           {rotate.New, nil, []string{"new"}, "old", nil, []string{"old", "new"}},
 		"a domain never stored":  {"", nil, []string{"new"}, "old", nil, []string{"old", "new"}},
 		"since it was new":       {rotate.Bootstrapping, []string{"old", "new"}, []string{"new"}, "old", nil, []string{"old", "new"}},
@@ -91,6 +94,30 @@ func TestExchangeEnds(t *testing.T) {
 		if st, _ = follow.State(st, want, now.Add(c.after)); (follow.Exchanged(st, want) != nil) != c.stands {
 			t.Errorf("%s: %+v", title, st.Exchanged)
 		}
+	}
+}
+
+// TestAccountsAfterAnExchange: an account that is listed beside the new ones is said to be, while the exchange stands. Of
+// records that the new accounts do not show that is said, of nothing else; and nothing of a domain that was released.
+func TestAccountsAfterAnExchange(t *testing.T) {
+	now := time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
+	want := rotate.Domain{Name: "example.com", Provider: "new"}
+	st, _ := follow.State(rotate.State{Domain: "example.com", Phase: rotate.Ready, Accounts: []string{"old"}}, want, now)
+	want.Also, want.Configured = []string{"far"}, []string{"old", "new", "far"}
+	st, events := follow.State(st, want, now)
+	if len(events) != 1 || !strings.HasPrefix(events[0].Message, "the DNS account far is listed, too") || st.Exchanged == nil {
+		t.Errorf("%+v; %+v", events, st.Exchanged)
+	}
+	gone, other := finding.Finding{Code: codes.RecordVanished, Selector: "s1"}, finding.Finding{Code: codes.RecordSecond, Selector: "s1"}
+	if f := follow.NotThere(st, want, gone); f.Code != codes.ServersDiffer {
+		t.Errorf("a record that the new accounts never had: %+v", f)
+	}
+	if f := follow.NotThere(st, want, other); *f != other {
+		t.Errorf("a second record: %+v", f)
+	}
+	st.Released = &rotate.ReleaseState{At: now}
+	if follow.Exchanged(st, want) != nil {
+		t.Error("it is said of a domain that was released")
 	}
 }
 

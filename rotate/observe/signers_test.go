@@ -173,6 +173,7 @@ func TestTabled(t *testing.T) {
 		"with another key":      {sure, map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: ref.Name, KeyID: "k2"}}}, "/old"},
 		"it is to confirm":      {unsure, map[string]rotate.SignerSeen{"mx1": {Ref: ref}}, "/old"},
 		"it was not asked":      {sure, nil, "/old"},
+		"it is a new one":       {rotate.Confirmed{Tables: "/old"}, nil, "/old"},
 	} {
 		st := rotate.State{Signers: rotate.Confirmations{"mx1": c.known, "mx2": sure}}
 		observe.Tabled(&st, rotate.Observation{Signers: c.seen}, signers)
@@ -180,6 +181,7 @@ func TestTabled(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	observe.Recall(rotate.State{Signers: rotate.Confirmations{"mx1": {}}}, signers)
 	observe.Recall(rotate.State{Signers: rotate.Confirmations{"mx1": {Tables: "/x\n/y"}, "mx2": sure}}, signers)
 	if !slices.Equal(before, []string{"/x", "/y"}) {
 		t.Errorf("said again: %v", before)

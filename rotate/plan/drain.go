@@ -39,7 +39,7 @@ func (p *planner) draining(busy bool) {
 		p.replace(s)
 	case p.obstacle() != nil && !leadsOut(p, s): // the old key is the way back, and stays until all is well
 		for _, r := range p.Have.Selector(s).Retired { // one that was reported is none
-			if r.Leaked && !r.Dropped && !p.MayBeInHands(r.KeyID) {
+			if r.Leaked && !p.MayBeInHands(r.KeyID) {
 				p.destroyReplaced(s, r)
 			}
 		}
