@@ -53,7 +53,7 @@ func TestUndone(t *testing.T) {
 	activated(s1, time.Minute)
 	wants(0, "switched")
 	seen(ref("s1", "unfit-for-rsa-sha1"), "")
-	wants(0, "by an algorithm that does not fit: nobody changed the key")
+	wants(0, "by an algorithm that does not fit: the key was not changed")
 	if !st.Signers["mx1"].Unsure {
 		t.Error("it counts as confirmed, though its mail fails")
 	}

@@ -36,7 +36,7 @@ func TestWrongKind(t *testing.T) {
 		"a signer that can't say":   {both(ed, ed), "mx3", "s1", ""},
 		"no key is there":           {both(nil, ed), "mx1", "s1", ""},
 		"none at the standby":       {both(ed, nil), "mx1", "s1", "--replace-standby"},
-		"a selector of nobody's":    {both(ed, ed), "mx1", "s9", ""},
+		"an unknown selector":       {both(ed, ed), "mx1", "s9", ""},
 		"a fresh one that is RSA's": {rotate.State{Active: "s1", Selectors: map[string]*rotate.Selector{"s1": {Key: ed, Next: rsa}}}, "mx1", "s1", ""},
 	} {
 		err := shown.WrongKind(only, c.have, "a.example", c.signer, c.selector)

@@ -207,8 +207,8 @@ func TestRelativePaths(t *testing.T) {
 	}
 }
 
-// As in a shell, patterns leave out names that begin with a dot, unless they begin with one themselves: an editor's lock
-// is a link that leads nowhere.
+// As in a shell, patterns leave out names that begin with a dot, unless they begin with one themselves: an editor's
+// lock is a link that leads nowhere.
 func TestHiddenIncludes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const include = "providers: { lab: { driver: zonefile, dir: zones } }\nsigners: { hook: { driver: exec, command: " +

@@ -28,9 +28,10 @@ func (b *builder) checkPlaces(s *node.Section, d Domain) {
 			if other, used := b.places[place]; used && other.Domain != d.Name {
 				line, path := s.At("name")
 				s.Doc.Fail(line, path, fmt.Sprintf("signer %s would look for the key of %s, selector %s, and for that of %s (%s), "+
-					"selector %s, at one place: %s; mail of one of the two would fail", name, d.Name, n.Selector, other.Domain, other.at,
-					other.Selector, place), fmt.Sprintf("use a policy with two other selectors, without a dot, for one of the two; "+
-					"if that one is managed already, move it then: 'dkimbot rotate --domain %s --change-selectors', or the same with %s",
+					"selector %s, at one place: %s; mail of one of the two would fail", name, d.Name, n.Selector, other.Domain,
+					other.at, other.Selector, place), fmt.Sprintf("use a policy with two other selectors, without a dot, for one of the two; "+
+					"if that one is managed already, move it then: 'dkimbot rotate --domain %s --change-selectors', "+
+					"or the same with %s",
 					d.Name, other.Domain))
 				return
 			}

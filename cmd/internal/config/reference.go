@@ -67,8 +67,8 @@ func topGroup() Group {
 		{Key: "notify", Form: group, Meaning: "who is notified of what happens, and who is asked before a switch"},
 		{Key: "serve", Form: group, Meaning: "where the daemon answers questions about itself"},
 		{Key: "domains", Form: list, Meaning: "the domains that sign"},
-		{Key: "include", Form: list, Meaning: "files with more domains, one list a file, such as [domains.d/*.yaml]; * leaves out names " +
-			"that begin with a dot"},
+		{Key: "include", Form: list, Meaning: "files with more domains, one list a file, such as [domains.d/*.yaml]; " +
+			"* leaves out names that begin with a dot"},
 	}}
 }
 

@@ -112,7 +112,8 @@ func (d *down) report(selector string, flags []string, says ...string) {
 	d.leaked, d.which = d.bot.status(), selector
 	d.mail.leak(d.leaked.Selectors[selector].Record)
 	before := len(d.bot.history())
-	out, code := d.bot.run(append([]string{"rotate", "--domain", d.domain, "--compromised", "--selector", selector}, flags...)...)
+	report := []string{"rotate", "--domain", d.domain, "--compromised", "--selector", selector}
+	out, code := d.bot.run(append(report, flags...)...)
 	if code != 1 {
 		d.t.Errorf("dkimbot ended with code %d, want 1", code)
 	}
