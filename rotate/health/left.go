@@ -29,7 +29,7 @@ func (h *Check) owed(s string) string {
 	sel := h.Have.Earlier[s]
 	if sel == nil || sel.Key == nil || h.Have.Released != nil || h.Have.Selectors[s] != nil ||
 		!sel.Key.Leaked.IsZero() || sel.Key.PublishedAt.IsZero() && sel.Key.VerifiedAt.IsZero() ||
-		h.Seen.Left[s].Ended && !h.LostAll() { // by a newer state: no mail needs a key that dkimbot has destroyed
+		h.Seen.Left[s].Ended && !h.LostAll() && !h.InHands(sel.Key.ID) { // a newer state knew that no mail needs it
 		return ""
 	}
 	if h.leftInUse(s) {

@@ -45,6 +45,9 @@ func TestLostLeft(t *testing.T) {
 	past := plantest.Record(plantest.Keys()[2])
 	stood := earlier(func(sel *rotate.Selector) { sel.Past = []string{plantest.Keys()[2].ID()} })
 	own := plantest.Record(plantest.Keys()[3])
+	inFlight := func(s *scene) {
+		s.Have.Former = []rotate.Former{{Selector: "a", Signer: "mx1", Until: s.Now.Add(time.Hour)}}
+	}
 	destroyed := func(s *scene) {
 		at := s.Seen.Left["a"]
 		at.Ended = true
@@ -65,10 +68,13 @@ func TestLostLeft(t *testing.T) {
 			but(shownLeft(), unpublished, unverified), lostAt("a"), false},
 		"it has no key any more": {plantest.Ready,
 			but(shownLeft(), earlier(func(sel *rotate.Selector) { sel.Key = nil })), lostAt("a"), false},
-		"the domain never had the name":                {plantest.Ready, but(shownLeft()), lostAt("b"), false},
-		"it was destroyed, as the state does not know": {plantest.Ready, but(shownLeft(), destroyed), lostAt("a"), false},
+		"the domain never had the name": {plantest.Ready, but(shownLeft()), lostAt("b"), false},
+		"it was destroyed, as the state does not know": {plantest.Ready,
+			changes(had, good, inFlight, shownLeft(), destroyed), lostAt("a"), false},
+		"it was not, and mail may need it": {plantest.Ready, changes(had, good, inFlight, shownLeft()), lostAt("a"), true},
+		"it was, and a signer has a copy":  {plantest.Ready, but(shownLeft(), destroyed), lostAt("a"), true},
 		"it is not in a keystore that has none of the others": {plantest.Ready,
-			but(shownLeft(), destroyed, lost("s1", "s2")), lostAt("a"), true},
+			changes(had, good, inFlight, shownLeft(), destroyed, lost("s1", "s2")), lostAt("a"), true},
 	})
 }
 
